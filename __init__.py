@@ -1,0 +1,1 @@
+"""Carrara: a typed node engine for diffusion models."""
