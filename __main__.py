@@ -1,0 +1,5 @@
+"""`python -m carrara`."""
+
+from .cli import main
+
+main()
