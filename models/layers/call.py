@@ -1,0 +1,66 @@
+"""What one network call carries besides its tensors: the patches other people hang on attention and blocks.
+
+A `Call` is a frozen value made by whoever samples; networks only read it. `None` means no patch anywhere and costs
+one comparison per block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where in the network a patch is asked. `part` is input, middle or output; `depth` counts transformer blocks."""
+
+    part: str
+    number: int
+    depth: int
+    heads: int
+    head_dim: int
+    size: tuple[int, int]
+    call: Call
+
+    @property
+    def block(self) -> tuple[str, int]:
+        return self.part, self.number
+
+
+BeforeAttention = Callable[["Tensor", "Tensor", "Tensor", Site], "tuple[Tensor, Tensor, Tensor]"]
+ReplaceAttention = Callable[["Tensor", "Tensor", "Tensor", Site], "Tensor"]
+AfterAttention = Callable[["Tensor", Site], "Tensor"]
+BlockPatch = Callable[["Tensor", Site], "Tensor"]
+SkipPatch = Callable[["Tensor", "Tensor", Site], "tuple[Tensor, Tensor]"]
+
+
+@dataclass(frozen=True)
+class AttentionPatches:
+    """before: (x, context, value) ahead of the projections. replace: (q, k, v) by block or block+depth. after: result."""
+
+    before: tuple[BeforeAttention, ...] = ()
+    replace: Mapping[tuple[str, int] | tuple[str, int, int], ReplaceAttention] = field(default_factory=dict)
+    after: tuple[AfterAttention, ...] = ()
+
+    def replacement(self, site: Site) -> ReplaceAttention | None:
+        exact = self.replace.get((site.part, site.number, site.depth))
+        return exact if exact is not None else self.replace.get((site.part, site.number))
+
+
+@dataclass(frozen=True)
+class Call:
+    """One evaluation. sigma: of the step; rows: 0 for each conditional row of the batch, 1 for each unconditional."""
+
+    sigma: float = 0.0
+    rows: tuple[int, ...] = ()
+    attn1: AttentionPatches = AttentionPatches()
+    attn2: AttentionPatches = AttentionPatches()
+    input_blocks: tuple[BlockPatch, ...] = ()
+    input_skips: tuple[BlockPatch, ...] = ()
+    middle: tuple[BlockPatch, ...] = ()
+    output_blocks: tuple[SkipPatch, ...] = ()
+    shape: tuple[int, ...] = ()
