@@ -1,0 +1,183 @@
+"""The node API: a typed function under @node is a node.
+
+    @node("LatentBlend", category="latent")
+    def latent_blend(a: Latent, b: Latent, factor: Annotated[float, Range(0, 1, step=0.01)] = 0.5) -> Latent: ...
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import ModuleType
+from typing import TYPE_CHECKING, TypeVar
+from typing import Any as _Any
+
+from ..errors import DeclarationError
+from .context import Blocker, Context, Expand, Lazy, Listing, Services, Shown
+from .declare import Reader
+from .ports import (
+    SPEC,
+    Choices,
+    Extra,
+    Hidden,
+    Hook,
+    Input,
+    NodeSpec,
+    Optional,
+    Out,
+    Output,
+    Port,
+    Range,
+    Text,
+    Upload,
+    spec_of,
+)
+
+if TYPE_CHECKING:
+    Any = _Any
+else:
+
+    class Any:
+        """Annotation of an input that takes every type."""
+
+        socket = "*"
+
+
+__all__ = [
+    "Any",
+    "Blocker",
+    "Catalog",
+    "Choices",
+    "Context",
+    "Expand",
+    "Extra",
+    "Hidden",
+    "Hook",
+    "Input",
+    "Lazy",
+    "Listing",
+    "NodeSpec",
+    "Optional",
+    "Out",
+    "Output",
+    "Port",
+    "Range",
+    "Services",
+    "Shown",
+    "Text",
+    "Upload",
+    "node",
+    "spec_of",
+]
+
+F = TypeVar("F", bound=Callable[..., _Any])
+
+
+def node(
+    id: str,
+    *,
+    category: str = "",
+    version: int = 1,
+    title: str | None = None,
+    output: bool = False,
+    pure: bool = True,
+    aliases: tuple[str, ...] = (),
+    experimental: bool = False,
+    deprecated: bool = False,
+    reads: Callable[..., _Any] | None = None,
+    validate: Callable[..., str | None] | None = None,
+) -> Callable[[F], F]:
+    """Declare a function to be the node `id`. The function itself is returned, so it is called as before.
+
+    version: raise it when the node's result changes, so that stored results are not taken for new ones.
+    pure=False: the result depends on more than the inputs; never cached.
+    reads: fingerprint of what the node reads from the world (a file's hash), from its literal inputs.
+    validate: a reason why these literals cannot work, or None. Linked inputs are None.
+    Raises DeclarationError when the declaration contradicts itself.
+    """
+    names = sys._getframe(1).f_locals
+
+    def declare(function: F) -> F:
+        reader = Reader(id, function, names)
+        inputs, context, hidden, variadic = reader.ports()
+        outputs, packed = reader.outputs()
+        if not outputs and not output:
+            reader.fail("it returns nothing and is no output", "Say output=True, or return something.")
+        spec = NodeSpec(
+            id=id,
+            function=function,
+            inputs=inputs,
+            outputs=outputs,
+            title=title or id,
+            category=category,
+            version=version,
+            description=inspect.cleandoc(function.__doc__ or ""),
+            output=output,
+            pure=pure,
+            aliases=tuple(aliases),
+            experimental=experimental,
+            deprecated=deprecated,
+            context=context,
+            hidden=hidden,
+            variadic=variadic,
+            packed=packed,
+            input_is_list=any(i.is_list for i in inputs),
+            is_async=inspect.iscoroutinefunction(function),
+            reads=reader.hook("reads", reads, inputs),
+            validate=reader.hook("validate", validate, inputs),
+            module=function.__module__,
+        )
+        setattr(function, SPEC, spec)
+        return function
+
+    return declare
+
+
+class Catalog(Mapping[str, NodeSpec]):
+    """The node classes of one engine, by id and alias. Iterates over ids, aliases included."""
+
+    def __init__(self, nodes: Iterable[NodeSpec | Callable[..., _Any]] = ()) -> None:
+        self._specs: dict[str, NodeSpec] = {}
+        for spec in map(spec_of, nodes):
+            for name in spec.ids:
+                other = self._specs.setdefault(name, spec)
+                if other is not spec:
+                    raise DeclarationError(
+                        f"two nodes are called {name}",
+                        got=f"{other.module}.{other.function.__name__} and {spec.module}.{spec.function.__name__}",
+                        remedy="Give one another id, or drop the alias.",
+                    )
+
+    @classmethod
+    def of_modules(cls, *modules: ModuleType) -> Catalog:
+        """Every node that these modules define, in their order."""
+        return cls(
+            found
+            for module in modules
+            for found in vars(module).values()
+            if isinstance(getattr(found, SPEC, None), NodeSpec) and found.__module__ == module.__name__
+        )
+
+    def __getitem__(self, id: str) -> NodeSpec:
+        return self._specs[id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._specs)
+
+    def __len__(self) -> int:
+        return len(self._specs)
+
+    def specs(self) -> list[NodeSpec]:
+        """Each spec once, aliases left out."""
+        return [spec for name, spec in self._specs.items() if name == spec.id]
+
+    def plus(self, nodes: Iterable[NodeSpec | Callable[..., _Any]]) -> Catalog:
+        """This catalogue and more nodes; an id that is taken is refused."""
+        return Catalog([*self.specs(), *map(spec_of, nodes)])
+
+    def similar(self, id: str) -> list[str]:
+        """Ids close to a misspelt one."""
+        folded = {name.lower(): name for name in self._specs}
+        return [folded[n] for n in difflib.get_close_matches(id.lower(), folded, n=3, cutoff=0.6)]
