@@ -1,0 +1,48 @@
+"""How to make one network: its class, its configuration, where its weights lie and what is merged into them.
+
+A value: handing it around reads nothing. `Residency.network` turns it into a module when something must run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .load import Weights
+    from .patch import Patch
+
+
+@dataclass(frozen=True)
+class LatentFormat:
+    """scale, shift: model space = (VAE output - shift) * scale. factor: pixels per latent cell."""
+
+    channels: int = 4
+    scale: float = 0.18215
+    shift: float = 0.0
+    factor: int = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Blueprint:
+    """role: unet, text, vae or control. make(config, device=, dtype=) builds the module on any device.
+
+    names(config) lists every public name of the module's weights that LoRA files use, with the weight's own key.
+    """
+
+    role: str
+    make: Callable[..., Any]
+    config: Any
+    weights: Weights
+    names: Callable[[Any], Mapping[str, str]] | None = None
+    patches: tuple[Patch, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def content(self) -> tuple[Any, ...]:
+        """Equal for two blueprints exactly when they make the same network."""
+        return self.role, self.config, self.weights.content, tuple(p.content for p in self.patches)
+
+    def patched(self, *patches: Patch) -> Blueprint:
+        return replace(self, patches=self.patches + patches)

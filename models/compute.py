@@ -1,0 +1,29 @@
+"""Where networks run and in which number format. Torch-free: names only, resolved when a network is materialised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FORMATS = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16", "fp64": "float64"}
+
+
+@dataclass(frozen=True)
+class Compute:
+    """device: cpu, cuda or cuda:n. dtype: auto, fp32, bf16, fp16 or fp64. weight_budget: bytes of networks kept.
+
+    `auto` is float32 on a processor. On a GPU the U-Net and ControlNet run in float16 when their file holds float16,
+    else bfloat16; the autoencoder in bfloat16; text always in float32, because prompts are encoded once and
+    weighting amplifies rounding.
+    """
+
+    device: str = "cpu"
+    dtype: str = "auto"
+    weight_budget: int | None = None
+
+    def format_for(self, role: str, stored: str = "F32") -> str:
+        """The torch name of the number format for a role: unet, control, vae or text. stored: the file's dtype."""
+        if self.dtype != "auto":
+            return FORMATS[self.dtype]
+        if self.device == "cpu" or role == "text":
+            return "float32"
+        return "float16" if stored == "F16" and role != "vae" else "bfloat16"
