@@ -1,0 +1,1 @@
+"""One small final class per way of estimating the clean image over a step."""

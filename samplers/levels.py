@@ -1,0 +1,282 @@
+"""Tables of noise levels: which sigma belongs to which timestep. Float32 arithmetic, as saved workflows expect.
+
+`sigmas` is ascending and on the processor; `sigma(t)` and `timestep(sigma)` convert single values; a fraction of the
+run (`percent_to_sigma`, 0 = begin, 1 = end) becomes the sigma where it is reached.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+BEFORE_EVERYTHING = 999999999.9
+"""Sigma of 0 percent on a path without a largest sigma."""
+
+
+class Levels(Protocol):
+    """A model's noise levels."""
+
+    @property
+    def sigmas(self) -> Tensor: ...
+
+    @property
+    def sigma_min(self) -> float: ...
+
+    @property
+    def sigma_max(self) -> float: ...
+
+    def sigma(self, timestep: float) -> float: ...
+
+    def timestep(self, sigma: float) -> float: ...
+
+    def percent_to_sigma(self, percent: float) -> float: ...
+
+
+def single(value: float) -> float:
+    """Round to float32."""
+    import torch
+
+    return float(torch.tensor(value, dtype=torch.float32))
+
+
+@dataclass(frozen=True, eq=False)
+class Discrete:
+    """Levels of a model trained on N discrete steps; between them log sigma is interpolated.
+
+    `table`: n, float32, ascending. Entry i belongs to timestep `stride * (i + 1) - 1`.
+    """
+
+    table: Tensor
+    stride: int = 1
+
+    @staticmethod
+    def scaled_linear(steps: int = 1000, first: float = 0.00085, last: float = 0.012) -> Discrete:
+        """Betas are squares of an even spacing: Rombach et al. 2021, arXiv:2112.10752."""
+        import torch
+
+        betas = torch.linspace(first**0.5, last**0.5, steps, dtype=torch.float64) ** 2
+        return Discrete.from_alphas(torch.cumprod(1.0 - betas, dim=0))
+
+    @staticmethod
+    def from_alphas(cumulative: Tensor) -> Discrete:
+        """From the cumulative products of 1 - beta; n, descending."""
+        import torch
+
+        return Discrete((((1 - cumulative) / cumulative) ** 0.5).to(torch.float32))
+
+    @property
+    def sigmas(self) -> Tensor:
+        return self.table
+
+    @cached_property
+    def logs(self) -> Tensor:
+        return self.table.log()
+
+    @cached_property
+    def sigma_min(self) -> float:
+        return float(self.table[0])
+
+    @cached_property
+    def sigma_max(self) -> float:
+        return float(self.table[-1])
+
+    def timestep(self, sigma: float) -> float:
+        """Timestep of the nearest entry in log sigma."""
+        import torch
+
+        wanted = torch.tensor(sigma, dtype=torch.float32).log()
+        nearest = int((wanted - self.logs).abs().argmin())
+        return float(nearest * self.stride + self.stride - 1)
+
+    def sigma(self, timestep: float) -> float:
+        import torch
+
+        t = torch.tensor(timestep, dtype=torch.float32)
+        if self.stride > 1:
+            t = (t - (self.stride - 1)) / self.stride
+        t = t.clamp(min=0, max=len(self.table) - 1)
+        low, high, w = t.floor().long(), t.ceil().long(), t.frac()
+        return float(((1 - w) * self.logs[low] + w * self.logs[high]).exp())
+
+    def percent_to_sigma(self, percent: float) -> float:
+        if percent <= 0:
+            return BEFORE_EVERYTHING
+        return 0.0 if percent >= 1 else self.sigma((1.0 - percent) * (len(self.table) * self.stride - 1))
+
+    def zero_terminal(self) -> Discrete:
+        """Rescale so that the last step is (almost) pure noise: Lin et al. 2023, arXiv:2305.08891, algorithm 1."""
+        import torch
+
+        roots = (1 / (self.table * self.table + 1)).sqrt()
+        first, last = roots[0].clone(), roots[-1].clone()
+        squares = ((roots - last) * (first / (first - last))) ** 2
+        squares[-1] = 4.8973451890853435e-08  # a finite stand-in for 0
+        return Discrete((((1 - squares) / squares) ** 0.5).to(torch.float32), self.stride)
+
+    def thinned(self, count: int) -> Discrete:
+        """Keep `count` evenly spaced entries, the last one included: the steps a consistency model was distilled on."""
+        stride = len(self.table) // count
+        return Discrete(self.table[stride - 1 :: stride].clone(), stride)
+
+
+@dataclass(frozen=True)
+class FlowLevels:
+    """Straight-path levels, sigma = shift * t / (1 + (shift - 1) * t): Esser et al. 2024, arXiv:2403.03206, eq. 23.
+
+    `multiplier`: the network's timestep is sigma * multiplier (1000 for SD3, 1 for AuraFlow).
+    """
+
+    shift: float = 1.0
+    multiplier: float = 1000.0
+    count: int = 1000
+
+    @cached_property
+    def sigmas(self) -> Tensor:
+        import torch
+
+        t = torch.arange(1, self.count + 1, 1) / self.count * self.multiplier / self.multiplier
+        return t if self.shift == 1 else self.shift * t / (1 + (self.shift - 1) * t)
+
+    @cached_property
+    def sigma_min(self) -> float:
+        return float(self.sigmas[0])
+
+    @cached_property
+    def sigma_max(self) -> float:
+        return float(self.sigmas[-1])
+
+    def timestep(self, sigma: float) -> float:
+        return single(sigma * self.multiplier)
+
+    def sigma(self, timestep: float) -> float:
+        return single(self.shifted(timestep / self.multiplier))
+
+    def shifted(self, t: float) -> float:
+        return self.shift * t / (1 + (self.shift - 1) * t)
+
+    def percent_to_sigma(self, percent: float) -> float:
+        if percent <= 0:
+            return 1.0
+        return 0.0 if percent >= 1 else self.shifted(1.0 - percent)
+
+
+@dataclass(frozen=True)
+class FluxLevels:
+    """Straight-path levels with an exponential shift, sigma = e^mu / (e^mu + 1/t - 1); the timestep is sigma itself."""
+
+    mu: float = 1.15
+    count: int = 10000
+
+    @staticmethod
+    def mu_for(width: int, height: int, max_shift: float = 1.15, base_shift: float = 0.5) -> float:
+        """Shift for a picture of width x height pixels: linear in its tokens, base at 256 and max at 4096."""
+        slope = (max_shift - base_shift) / (4096 - 256)
+        return width * height / 256 * slope + (base_shift - slope * 256)
+
+    @cached_property
+    def sigmas(self) -> Tensor:
+        import torch
+
+        t = torch.arange(1, self.count + 1, 1) / self.count
+        return math.exp(self.mu) / (math.exp(self.mu) + (1 / t - 1))
+
+    @cached_property
+    def sigma_min(self) -> float:
+        return float(self.sigmas[0])
+
+    @cached_property
+    def sigma_max(self) -> float:
+        return float(self.sigmas[-1])
+
+    def timestep(self, sigma: float) -> float:
+        return sigma
+
+    def sigma(self, timestep: float) -> float:
+        return single(self.shifted(timestep))
+
+    def shifted(self, t: float) -> float:
+        return math.exp(self.mu) / (math.exp(self.mu) + (1 / t - 1)) if t > 0 else 0.0
+
+    def percent_to_sigma(self, percent: float) -> float:
+        if percent <= 0:
+            return 1.0
+        return 0.0 if percent >= 1 else self.shifted(1.0 - percent)
+
+
+@dataclass(frozen=True)
+class Continuous:
+    """Levels without a table, log-uniform between two ends: Karras et al. 2022, arXiv:2206.00364 (timestep log(sigma)/4)."""
+
+    low: float = 0.002
+    high: float = 120.0
+
+    @cached_property
+    def sigmas(self) -> Tensor:
+        import torch
+
+        return torch.linspace(math.log(self.low), math.log(self.high), 1000).exp()
+
+    @cached_property
+    def sigma_min(self) -> float:
+        return float(self.sigmas[0])
+
+    @cached_property
+    def sigma_max(self) -> float:
+        return float(self.sigmas[-1])
+
+    def timestep(self, sigma: float) -> float:
+        return 0.25 * math.log(sigma)
+
+    def sigma(self, timestep: float) -> float:
+        return single(math.exp(timestep / 0.25))
+
+    def percent_to_sigma(self, percent: float) -> float:
+        return log_between(self, percent)
+
+
+@dataclass(frozen=True)
+class ContinuousAngle:
+    """Continuous levels whose timestep is the angle atan(sigma), in units of a right angle."""
+
+    low: float = 0.03
+    high: float = 500.0
+
+    @cached_property
+    def sigmas(self) -> Tensor:
+        import torch
+
+        return torch.linspace(math.log(self.low), math.log(self.high), 1000).exp()
+
+    @cached_property
+    def sigma_min(self) -> float:
+        return float(self.sigmas[0])
+
+    @cached_property
+    def sigma_max(self) -> float:
+        return float(self.sigmas[-1])
+
+    def timestep(self, sigma: float) -> float:
+        return single(math.atan(sigma) / math.pi * 2)
+
+    def sigma(self, timestep: float) -> float:
+        import torch
+
+        return float((torch.tensor(timestep, dtype=torch.float32) * math.pi / 2).tan())
+
+    def percent_to_sigma(self, percent: float) -> float:
+        return log_between(self, percent)
+
+
+def log_between(levels: Levels, percent: float) -> float:
+    """The level a fraction of the way down in log sigma."""
+    if percent <= 0:
+        return BEFORE_EVERYTHING
+    if percent >= 1:
+        return 0.0
+    low, high = math.log(levels.sigma_min), math.log(levels.sigma_max)
+    return math.exp(low + (high - low) * (1.0 - percent))
