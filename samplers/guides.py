@@ -87,7 +87,10 @@ class Guiding:
 
 @dataclass(frozen=True)
 class Rescale:
-    """Give the guided velocity the deviation of the positive one, by `share`: Lin et al. 2023, arXiv:2305.08891, sec. 3.4."""
+    """Give the guided velocity the deviation of the positive one, by `share`.
+
+    Lin et al. 2023, arXiv:2305.08891, section 3.4.
+    """
 
     share: float
 

@@ -44,6 +44,18 @@ def single(value: float) -> float:
     return float(torch.tensor(value, dtype=torch.float32))
 
 
+def zero_terminal(products: Tensor) -> Tensor:
+    """Rescale cumulative products of 1 - beta so that the last step is (almost) pure noise.
+
+    Lin et al. 2023, arXiv:2305.08891, algorithm 1. The last value stays a hair above 0, so its sigma is finite.
+    """
+    roots = products.sqrt()
+    first, last = roots[0].clone(), roots[-1].clone()
+    rescaled = ((roots - last) * (first / (first - last))) ** 2
+    rescaled[-1] = 4.8973451890853435e-08
+    return rescaled
+
+
 @dataclass(frozen=True, eq=False)
 class Discrete:
     """Levels of a model trained on N discrete steps; between them log sigma is interpolated.
@@ -55,12 +67,18 @@ class Discrete:
     stride: int = 1
 
     @staticmethod
-    def scaled_linear(steps: int = 1000, first: float = 0.00085, last: float = 0.012) -> Discrete:
-        """Betas are squares of an even spacing: Rombach et al. 2021, arXiv:2112.10752."""
+    def scaled_linear(
+        steps: int = 1000, first: float = 0.00085, last: float = 0.012, *, zsnr: bool = False
+    ) -> Discrete:
+        """Betas are squares of an even spacing: Rombach et al. 2021, arXiv:2112.10752.
+
+        `zsnr` rescales the products before they are rounded to float32: see `zero_terminal`.
+        """
         import torch
 
         betas = torch.linspace(first**0.5, last**0.5, steps, dtype=torch.float64) ** 2
-        return Discrete.from_alphas(torch.cumprod(1.0 - betas, dim=0))
+        products = torch.cumprod(1.0 - betas, dim=0)
+        return Discrete.from_alphas(zero_terminal(products) if zsnr else products)
 
     @staticmethod
     def from_alphas(cumulative: Tensor) -> Discrete:
@@ -107,16 +125,6 @@ class Discrete:
         if percent <= 0:
             return BEFORE_EVERYTHING
         return 0.0 if percent >= 1 else self.sigma((1.0 - percent) * (len(self.table) * self.stride - 1))
-
-    def zero_terminal(self) -> Discrete:
-        """Rescale so that the last step is (almost) pure noise: Lin et al. 2023, arXiv:2305.08891, algorithm 1."""
-        import torch
-
-        roots = (1 / (self.table * self.table + 1)).sqrt()
-        first, last = roots[0].clone(), roots[-1].clone()
-        squares = ((roots - last) * (first / (first - last))) ** 2
-        squares[-1] = 4.8973451890853435e-08  # a finite stand-in for 0
-        return Discrete((((1 - squares) / squares) ** 0.5).to(torch.float32), self.stride)
 
     def thinned(self, count: int) -> Discrete:
         """Keep `count` evenly spaced entries, the last one included: the steps a consistency model was distilled on."""
@@ -261,12 +269,48 @@ class ContinuousAngle:
         return float(self.sigmas[-1])
 
     def timestep(self, sigma: float) -> float:
-        return single(math.atan(sigma) / math.pi * 2)
+        import torch
+
+        return float(torch.tensor(sigma, dtype=torch.float32).atan() / math.pi * 2)
 
     def sigma(self, timestep: float) -> float:
         import torch
 
         return float((torch.tensor(timestep, dtype=torch.float32) * math.pi / 2).tan())
+
+    def percent_to_sigma(self, percent: float) -> float:
+        return log_between(self, percent)
+
+
+@dataclass(frozen=True)
+class ContinuousRatio:
+    """Continuous levels whose timestep is sigma / (sigma + 1): a straight path looked at from VE."""
+
+    low: float = 0.002
+    high: float = 80.0
+
+    @cached_property
+    def sigmas(self) -> Tensor:
+        import torch
+
+        return torch.linspace(math.log(self.low), math.log(self.high), 1000).exp()
+
+    @cached_property
+    def sigma_min(self) -> float:
+        return float(self.sigmas[0])
+
+    @cached_property
+    def sigma_max(self) -> float:
+        return float(self.sigmas[-1])
+
+    def timestep(self, sigma: float) -> float:
+        return single(sigma / (sigma + 1.0))
+
+    def sigma(self, timestep: float) -> float:
+        import torch
+
+        t = torch.tensor(timestep, dtype=torch.float32)
+        return float((t / (1 - t)).clamp(self.sigma_min, self.sigma_max))
 
     def percent_to_sigma(self, percent: float) -> float:
         return log_between(self, percent)

@@ -164,10 +164,11 @@ class Sampling:
 
 
 def discrete(kind: str = "eps", *, zsnr: bool = False, levels: Discrete | None = None) -> Sampling:
-    """Sampling of a model trained on the thousand scaled-linear steps. kind: "eps", "v_prediction" (or "v"), "x0", "lcm"."""
-    table = levels if levels is not None else Discrete.scaled_linear()
-    if zsnr:
-        table = table.zero_terminal()
+    """Sampling of a model trained on discrete steps (the thousand scaled-linear ones unless `levels` are given).
+
+    kind: "eps", "v_prediction" (or "v"), "x0", "lcm". `zsnr`: zero terminal signal-to-noise ratio.
+    """
+    table = levels if levels is not None else Discrete.scaled_linear(zsnr=zsnr)
     if kind == "lcm":
         table = table.thinned(50)
         return Sampling(Consistency(table), VE(), table)
