@@ -1,0 +1,137 @@
+"""Results kept in memory between runs: none, so many entries, so many bytes, or those of the last run."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+Values = tuple[list[Any], ...]
+"""A node's outputs; each is a list, with one element unless the node was called several times."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """One node's finished result. files: absolute paths that must still exist for it to count."""
+
+    values: Values
+    ui: Mapping[str, Any] | None = None
+    files: tuple[str, ...] = ()
+
+
+class Cache(Protocol):
+    """Entries by fingerprint. Safe to call from several threads."""
+
+    def begin(self, keys: Collection[bytes]) -> None:
+        """A run whose nodes have these keys starts."""
+        ...
+
+    def get(self, key: bytes) -> Entry | None: ...
+
+    def put(self, key: bytes, entry: Entry) -> None: ...
+
+    def clear(self) -> None: ...
+
+
+class NoCache:
+    """Keeps nothing: each value is freed after its last consumer."""
+
+    def begin(self, keys: Collection[bytes]) -> None:
+        return None
+
+    def get(self, key: bytes) -> Entry | None:
+        return None
+
+    def put(self, key: bytes, entry: Entry) -> None:
+        return None
+
+    def clear(self) -> None:
+        return None
+
+
+class LastRun:
+    """Keeps what the newest run's nodes have, and drops the rest when that run starts."""
+
+    def __init__(self) -> None:
+        self._entries: dict[bytes, Entry] = {}
+        self._lock = threading.Lock()
+
+    def begin(self, keys: Collection[bytes]) -> None:
+        wanted = keys if isinstance(keys, set | frozenset) else set(keys)
+        with self._lock:
+            self._entries = {key: entry for key, entry in self._entries.items() if key in wanted}
+
+    def get(self, key: bytes) -> Entry | None:
+        return self._entries.get(key)
+
+    def put(self, key: bytes, entry: Entry) -> None:
+        with self._lock:
+            self._entries[key] = entry
+
+    def clear(self) -> None:
+        with self._lock:
+            self._entries.clear()
+
+
+class Bounded:
+    """Keeps the most recently used entries within a count and a number of bytes.
+
+    sizeof: bytes an entry's values hold; values larger than the whole budget are not kept.
+    """
+
+    def __init__(
+        self, *, entries: int | None = None, bytes: int | None = None, sizeof: Callable[[Values], int] | None = None
+    ) -> None:
+        if bytes is not None and sizeof is None:
+            raise ValueError("a budget in bytes needs sizeof")
+        self._most = entries
+        self._budget = bytes
+        self._sizeof = sizeof
+        self._entries: OrderedDict[Any, tuple[Entry, int]] = OrderedDict()
+        self._held = 0
+        self._lock = threading.Lock()
+
+    @property
+    def held(self) -> int:
+        """Bytes counted at present."""
+        return self._held
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def begin(self, keys: Collection[Any]) -> None:
+        return None
+
+    def get(self, key: Any) -> Entry | None:
+        with self._lock:
+            found = self._entries.get(key)
+            if found is None:
+                return None
+            self._entries.move_to_end(key)
+            return found[0]
+
+    def put(self, key: Any, entry: Entry) -> None:
+        size = 0 if self._sizeof is None else self._sizeof(entry.values)
+        with self._lock:
+            old = self._entries.pop(key, None)
+            if old is not None:
+                self._held -= old[1]
+            if self._budget is not None and size > self._budget:
+                return
+            self._entries[key] = (entry, size)
+            self._held += size
+            while self._over():
+                _, (_, freed) = self._entries.popitem(last=False)
+                self._held -= freed
+
+    def _over(self) -> bool:
+        if self._most is not None and len(self._entries) > self._most:
+            return True
+        return self._budget is not None and self._held > self._budget
+
+    def clear(self) -> None:
+        with self._lock:
+            self._entries.clear()
+            self._held = 0

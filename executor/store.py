@@ -1,0 +1,371 @@
+"""Results kept on disk between runs of the program.
+
+One SQLite index (several processes may use it) with small results inside; large ones lie beside it in files named by
+their checksum, written whole and then renamed. Everything read is checked; what does not match is forgotten, and the
+node runs again. A store that cannot be used costs time, never a run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Protocol
+
+from .cache import Entry, Values
+
+FORMAT = 1
+INLINE = 32 * 1024
+ROW_BYTES = 512
+BATCH = 400
+FLUSH_ROWS = 256
+FLUSH_SECONDS = 1.0
+ORPHAN_SECONDS = 3600.0
+CREATE = """
+CREATE TABLE IF NOT EXISTS entry (
+    key BLOB PRIMARY KEY, meta BLOB NOT NULL, payload BLOB, sum BLOB NOT NULL, size INTEGER NOT NULL, used REAL NOT NULL
+) WITHOUT ROWID
+"""
+INDEXES = (
+    "CREATE INDEX IF NOT EXISTS entry_used ON entry (used)",
+    "CREATE INDEX IF NOT EXISTS entry_sum ON entry (sum)",
+)
+
+
+class Codec(Protocol):
+    """How values become bytes. `name` changes with the format, so that old bytes are not misread."""
+
+    name: str
+
+    def encode(self, values: Values) -> bytes | None:
+        """None: these values cannot be stored (a model, for example)."""
+        ...
+
+    def decode(self, data: bytes) -> Values: ...
+
+
+class JsonCodec:
+    """Stores what JSON carries exactly: numbers, strings, booleans, None, and lists and objects of them."""
+
+    name = "json-1"
+
+    def encode(self, values: Values) -> bytes | None:
+        if not all(_plain(value) for output in values for value in output):
+            return None
+        return json.dumps(values, separators=(",", ":")).encode()
+
+    def decode(self, data: bytes) -> Values:
+        return tuple(json.loads(data))
+
+
+def _plain(value: Any) -> bool:
+    if value is None or type(value) in (bool, int, float, str):
+        return True
+    if type(value) is list:
+        return all(map(_plain, value))
+    return type(value) is dict and all(type(k) is str and _plain(v) for k, v in value.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An entry found in the index; a large payload is still in its file."""
+
+    key: bytes
+    ui: Mapping[str, Any] | None
+    files: tuple[str, ...]
+    payload: bytes | None
+    sum: bytes
+
+
+class Store:
+    """A bounded store of finished results in one folder, which other processes may use at the same time."""
+
+    def __init__(self, folder: str | os.PathLike[str], codec: Codec, *, limit: int = 8 << 30) -> None:
+        self._folder = Path(folder)
+        self._codec = codec
+        self._limit = limit
+        self._lock = threading.RLock()
+        self._db: sqlite3.Connection | None = None
+        self._known: set[bytes] = set()
+        self._version = -1
+        self._waiting: dict[bytes, tuple[Any, ...]] = {}
+        self._touched: set[bytes] = set()
+        self._flushed = time.monotonic()
+        self._troubles: list[str] = []
+
+    # --- opening -------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """A run starts: see what other processes added. Opens the store when it is not open."""
+        with self._lock:
+            try:
+                if self._db is None:
+                    self._open()
+                self._refresh()
+            except (sqlite3.Error, OSError) as error:
+                self._broken(error)
+
+    def _open(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        db = sqlite3.connect(self._folder / "index.sqlite", timeout=5.0, isolation_level=None, check_same_thread=False)
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=NORMAL")
+            (found,) = db.execute("PRAGMA user_version").fetchone()
+            if found not in (0, FORMAT):
+                db.execute("DROP TABLE IF EXISTS entry")
+            db.execute(CREATE)
+            for index in INDEXES:
+                db.execute(index)
+            db.execute(f"PRAGMA user_version={FORMAT}")
+        except BaseException:
+            db.close()
+            raise
+        self._db = db
+        self._version = -1
+
+    def _refresh(self) -> None:
+        assert self._db is not None
+        (version,) = self._db.execute("PRAGMA data_version").fetchone()
+        if version != self._version:
+            self._known = {row[0] for row in self._db.execute("SELECT key FROM entry")}
+            self._version = version
+
+    def _broken(self, error: Exception) -> None:
+        """The index itself cannot be used: say so; if its bytes are damaged, start a new one."""
+        self._troubles.append(f"the result store in {self._folder} cannot be used: {error}")
+        self._known.clear()
+        self._waiting.clear()
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+        if isinstance(error, sqlite3.OperationalError) or not isinstance(error, sqlite3.DatabaseError):
+            return
+        for suffix in ("", "-wal", "-shm"):
+            (self._folder / f"index.sqlite{suffix}").unlink(missing_ok=True)
+        try:
+            self._open()
+        except (sqlite3.Error, OSError) as again:
+            self._troubles.append(f"the result store in {self._folder} could not be made anew: {again}")
+
+    def troubles(self) -> list[str]:
+        """What went wrong since the last call."""
+        with self._lock:
+            told, self._troubles = self._troubles, []
+            return told
+
+    # --- reading -------------------------------------------------------------------------------------------
+
+    def fetch(self, keys: Iterable[bytes]) -> dict[bytes, Record]:
+        """What the index has under these keys."""
+        with self._lock:
+            wanted = [key for key in keys if key in self._known]
+            if not wanted:
+                return {}
+            if not self._waiting.keys().isdisjoint(wanted):
+                self.flush()
+            found: dict[bytes, Record] = {}
+            try:
+                for start in range(0, len(wanted), BATCH):
+                    self._fetch(wanted[start : start + BATCH], found)
+            except sqlite3.Error as error:
+                self._broken(error)
+            return found
+
+    def _fetch(self, keys: Sequence[bytes], found: dict[bytes, Record]) -> None:
+        if self._db is None:
+            return
+        marks = ",".join("?" * len(keys))
+        # `marks` is question marks only; the keys themselves are bound.
+        query = f"SELECT key, meta, payload, sum FROM entry WHERE key IN ({marks})"  # noqa: S608
+        for key, meta, payload, sum in self._db.execute(query, keys):
+            record = self._read(key, meta, payload, sum)
+            if record is None:
+                self.forget(key, "its bytes were changed")
+            else:
+                found[key] = record
+        self._touched.update(found)
+
+    def _read(self, key: bytes, meta: Any, payload: Any, sum: Any) -> Record | None:
+        if type(meta) is not bytes or (payload is not None and type(payload) is not bytes) or type(sum) is not bytes:
+            return None
+        if meta[:16] != _checksum(key, meta[16:], sum) or (payload is not None and sum != _checksum(payload)):
+            return None
+        codec, ui, files = json.loads(meta[16:])
+        if codec != self._codec.name:
+            return None
+        return Record(key, ui, tuple(files), payload, sum)
+
+    def load(self, record: Record) -> Entry | None:
+        """The values of a record; None when they are damaged or gone, and then the record is forgotten."""
+        data = record.payload
+        if data is None:
+            try:
+                data = self._path(record.sum).read_bytes()
+            except OSError:
+                return self.forget(record.key, "its file is gone")
+            if _checksum(data) != record.sum:
+                return self.forget(record.key, "its file was changed")
+        try:
+            values = self._codec.decode(data)
+        except Exception as error:
+            return self.forget(record.key, f"it cannot be read: {error}")
+        return Entry(values, record.ui, record.files)
+
+    def forget(self, key: bytes, why: str) -> None:
+        """Drop one entry; the node that made it runs again."""
+        with self._lock:
+            self._troubles.append(f"stored result {key.hex()[:12]} is not used: {why}")
+            self._known.discard(key)
+            if self._db is not None:
+                try:
+                    self._drop(self._db, [key])
+                except sqlite3.Error as error:
+                    self._broken(error)
+
+    # --- writing -------------------------------------------------------------------------------------------
+
+    def put(self, key: bytes, entry: Entry) -> bool:
+        """Keep one result, if it can be kept. Written for good by `flush`, or after a second."""
+        with self._lock:
+            if self._db is None or key in self._known:
+                return False
+            try:
+                data = self._codec.encode(entry.values)
+                meta = None if data is None else _meta(self._codec.name, entry)
+                if data is None or meta is None or len(data) > self._limit:
+                    return False
+                sum = _checksum(data)
+                if len(data) > INLINE:
+                    self._write(sum, data)
+            except OSError as error:
+                self._troubles.append(f"a result could not be stored: {error}")
+                return False
+            size = len(data) + len(meta) + ROW_BYTES
+            payload = data if len(data) <= INLINE else None
+            self._waiting[key] = (key, _checksum(key, meta, sum) + meta, payload, sum, size, time.time())
+            self._known.add(key)
+            late = time.monotonic() - self._flushed > FLUSH_SECONDS
+            if late or len(self._waiting) >= FLUSH_ROWS:
+                self.flush()
+            return True
+
+    def flush(self) -> None:
+        """Write what waits and keep within the limit."""
+        with self._lock:
+            self._flushed = time.monotonic()
+            if self._db is None or not (self._waiting or self._touched):
+                return
+            try:
+                self._write_rows(self._db)
+                self._evict(self._db)
+            except (sqlite3.Error, OSError) as error:
+                self._broken(error)
+
+    def close(self) -> None:
+        with self._lock:
+            self.flush()
+            if self._db is not None:
+                self._db.close()
+                self._db = None
+
+    def _write_rows(self, db: sqlite3.Connection) -> None:
+        now = time.time()
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            db.executemany("INSERT OR REPLACE INTO entry VALUES (?, ?, ?, ?, ?, ?)", self._waiting.values())
+            db.executemany("UPDATE entry SET used = ? WHERE key = ?", [(now, key) for key in self._touched])
+            db.execute("COMMIT")
+        except BaseException:
+            db.rollback()
+            raise
+        self._waiting.clear()
+        self._touched.clear()
+
+    def _write(self, sum: bytes, data: bytes) -> None:
+        path = self._path(sum)
+        if path.exists() and path.stat().st_size == len(data):
+            os.utime(path)
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.part")
+        try:
+            with open(part, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+
+    # --- keeping within the limit --------------------------------------------------------------------------
+
+    def _evict(self, db: sqlite3.Connection) -> None:
+        (held,) = db.execute("SELECT COALESCE(SUM(size), 0) FROM entry").fetchone()
+        if held <= self._limit:
+            return
+        gone: list[bytes] = []
+        for key, size in db.execute("SELECT key, size FROM entry ORDER BY used"):
+            gone.append(key)
+            held -= size
+            if held <= self._limit * 0.9:
+                break
+        self._drop(db, gone)
+        self._known.difference_update(gone)
+        self._sweep(db)
+
+    def _drop(self, db: sqlite3.Connection, keys: Iterable[bytes]) -> None:
+        for key in keys:
+            row = db.execute("SELECT sum, payload IS NULL FROM entry WHERE key = ?", (key,)).fetchone()
+            db.execute("DELETE FROM entry WHERE key = ?", (key,))
+            if row is None or not row[1] or type(row[0]) is not bytes:
+                continue
+            if db.execute("SELECT 1 FROM entry WHERE sum = ? LIMIT 1", (row[0],)).fetchone() is None:
+                self._remove(self._path(row[0]))
+
+    def _sweep(self, db: sqlite3.Connection) -> None:
+        """Files of results whose row was never written, because a process died in between."""
+        old = time.time() - ORPHAN_SECONDS
+        for path in self._folder.glob("values/*/*"):
+            try:
+                if path.stat().st_mtime > old:
+                    continue
+                sum = bytes.fromhex(path.name.partition(".")[0])
+            except (OSError, ValueError):
+                continue
+            if db.execute("SELECT 1 FROM entry WHERE sum = ? LIMIT 1", (sum,)).fetchone() is None:
+                self._remove(path)
+
+    def _remove(self, path: Path) -> None:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:  # Windows keeps a file that another process reads
+            self._troubles.append(f"an old result could not be removed: {error}")
+
+    def _path(self, sum: bytes) -> Path:
+        name = sum.hex()
+        return self._folder / "values" / name[:2] / name
+
+
+def _checksum(*parts: bytes) -> bytes:
+    digest = blake2b(digest_size=16)
+    for part in parts:
+        digest.update(part)
+    return digest.digest()
+
+
+def _meta(codec: str, entry: Entry) -> bytes | None:
+    """What is known without the payload; None when the ui is nothing that JSON carries."""
+    ui = None if entry.ui is None else dict(entry.ui)
+    if ui is not None and not _plain(ui):
+        try:
+            ui = json.loads(json.dumps(ui))
+        except (TypeError, ValueError):
+            return None
+    return json.dumps([codec, ui, list(entry.files)]).encode()

@@ -1,0 +1,338 @@
+"""graph x catalogue -> everything that is wrong, and the graph bound to its node classes.
+
+Only what an output needs is looked at, as the protocol says. One pass, no recursion.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ..errors import Problem
+from .context import Context
+from .graph import Graph, Link, Malformed, Node, walk
+from .literals import REFUSED, Check, printable
+from .ports import NodeSpec
+from .spec import Catalog
+
+MISSING: Any = object()
+
+
+class Wire(NamedTuple):
+    """A linked input: the Python parameter, and where its value comes from."""
+
+    param: str
+    source: str
+    slot: int
+
+
+class Bound:
+    """A node joined to its class. literals: by Python parameter, coerced."""
+
+    __slots__ = ("literals", "node", "spec", "wires")
+
+    def __init__(self, node: Node, spec: NodeSpec, literals: dict[str, Any], wires: list[Wire]) -> None:
+        self.node = node
+        self.spec = spec
+        self.literals = literals
+        self.wires = wires
+
+    @property
+    def title(self) -> str:
+        return self.node.title or self.spec.title
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """What validation found. `nodes` is in order: each after what it needs.
+
+    targets: what was asked for; good: the part of it that can run.
+    """
+
+    graph: Graph
+    nodes: Mapping[str, Bound]
+    problems: tuple[Problem, ...]
+    targets: tuple[str, ...]
+    good: tuple[str, ...]
+
+    def dependents(self) -> dict[str, tuple[str, ...]]:
+        """For each node with a problem, the targets that depend on it."""
+        bad = {problem.node for problem in self.problems}
+        found: dict[str, list[str]] = {}
+        for target in self.targets:
+            above, _ = walk([target], lambda id: [w.source for w in self.nodes[id].wires] if id in self.nodes else [])
+            for id in above:
+                if id in bad:
+                    found.setdefault(id, []).append(target)
+        return {id: tuple(targets) for id, targets in found.items()}
+
+    def api(self) -> dict[str, dict[str, Any]]:
+        """The graph in API form with the coerced values."""
+        form = self.graph.to_api()
+        for id, bound in self.nodes.items():
+            inputs = form[id]["inputs"]
+            for port in bound.spec.inputs:
+                value = bound.literals.get(port.param, MISSING)
+                if value is not MISSING and port.name in inputs and not isinstance(value, list | tuple):
+                    inputs[port.name] = value
+        return form
+
+
+class Table:
+    """A node class prepared for one validation."""
+
+    __slots__ = ("checks", "names", "spec", "types")
+
+    def __init__(self, spec: NodeSpec, context: Context) -> None:
+        self.spec = spec
+        self.checks = tuple(Check(port, context.services) for port in spec.inputs)
+        self.names = frozenset(port.name for port in spec.inputs)
+        self.types = tuple(output.type for output in spec.outputs)
+
+
+def fits(given: Any, wanted: Any) -> bool:
+    """Whether an output type may be linked to an input type."""
+    if not (given != wanted):  # noqa: SIM202  packs give types their own `!=`
+        return True
+    if given == "*" or wanted == "*" or "COMFY_MATCHTYPE_V3" in (given, wanted):
+        return True
+    if not isinstance(given, str) or not isinstance(wanted, str):
+        return wanted == "COMBO" and isinstance(given, list | tuple)
+    return not {g.strip() for g in given.split(",")}.isdisjoint(w.strip() for w in wanted.split(","))
+
+
+def validate(
+    graph: Graph, catalogue: Catalog, context: Context | None = None, targets: Iterable[str] | None = None
+) -> Checked:
+    """Check all that the output nodes (or `targets`) need. Never raises for a bad graph."""
+    return _Validation(graph, catalogue, context or Context()).run(targets)
+
+
+class _Validation:
+    def __init__(self, graph: Graph, catalogue: Catalog, context: Context) -> None:
+        self.graph = graph
+        self.catalogue = catalogue
+        self.context = context
+        self.problems: list[Problem] = []
+        self.bound: dict[str, Bound] = {}
+        self.bad: set[str] = set()
+        self.tables: dict[str, Table] = {}
+        self.joins: dict[tuple[Any, Any], bool] = {}
+        self.outputs: frozenset[str] = frozenset()
+
+    def run(self, targets: Iterable[str] | None) -> Checked:
+        self._classes()
+        chosen = self._targets(targets)
+        self.outputs = frozenset(chosen)
+        order, cycles = walk((id for id in chosen if id in self.graph), self._needs)
+        for cycle in cycles:
+            self._cycle(cycle)
+        good = self._sound(order)
+        ordered = {id: self.bound[id] for id in order if id in self.bound}
+        return Checked(
+            self.graph,
+            ordered,
+            tuple(self.problems),
+            chosen,
+            tuple(id for id in chosen if id in good),
+        )
+
+    def _classes(self) -> None:
+        """Every class of the file must be known, needed or not."""
+        for id, node in self.graph.items():
+            if node.type in self.tables:
+                continue
+            spec = self.catalogue.get(node.type)
+            if spec is not None:
+                self.tables[node.type] = Table(spec, self.context)
+                continue
+            self.bad.add(id)
+            if not node.type:
+                self._say(id, "", "invalid_prompt", "it has no class_type.", remedy="Save the workflow again.")
+                continue
+            close = self.catalogue.similar(node.type)
+            remedy = f"Did you mean {' or '.join(close)}?" if close else "Install the node pack that has it."
+            self._say(id, "", "invalid_prompt", f"no node is called {node.type}.", got=node.type, remedy=remedy)
+
+    def _targets(self, targets: Iterable[str] | None) -> tuple[str, ...]:
+        if targets is None:
+            chosen = [id for id, node in self.graph.items() if self._is_output(node)]
+        else:
+            chosen = list(dict.fromkeys(targets))
+            for id in chosen:
+                if id not in self.graph:
+                    self._say(id, "", "prompt_no_outputs", f"there is no node {id}.", got=id, expected="a node's id")
+        if not chosen:
+            self._say(
+                "",
+                "",
+                "prompt_no_outputs",
+                "the workflow has no output node.",
+                expected="a node that saves or shows something",
+                remedy="Add one, SaveImage for example.",
+            )
+        return tuple(chosen)
+
+    def _is_output(self, node: Node) -> bool:
+        table = self.tables.get(node.type)
+        return table is not None and table.spec.output
+
+    def _needs(self, id: str) -> list[str]:
+        """Binds the node; what it needs, the last input first, so that the first is walked first."""
+        node = self.graph[id]
+        table = self.tables.get(node.type)
+        if table is None:
+            return []
+        before = len(self.problems)
+        bound = self._bind(node, table)
+        self.bound[id] = bound
+        if table.spec.validate is not None and len(self.problems) == before:
+            self._custom(bound)
+        if len(self.problems) != before:
+            self.bad.add(id)
+        graph = self.graph
+        return [wire.source for wire in reversed(bound.wires) if wire.source in graph]
+
+    def _bind(self, node: Node, table: Table) -> Bound:
+        literals: dict[str, Any] = {}
+        wires: list[Wire] = []
+        inputs = node.inputs
+        seen = 0
+        for check in table.checks:
+            port = check.port
+            value = inputs.get(port.name, MISSING)
+            if value is MISSING:
+                if port.required:
+                    self._missing(node, check)
+                elif port.has_default:
+                    # Written down, so that a changed default is a changed fingerprint.
+                    literals[port.param] = port.default
+                continue
+            seen += 1
+            kind = type(value)
+            if kind is Link:
+                if self._link(node, port.name, port.type, value):
+                    wires.append(Wire(port.param, value.node, value.slot))
+            elif kind is Malformed:
+                self._malformed(node, port.name, port.type, value)
+            else:
+                value = check.literal(node.id, value, self.problems)
+                if value is not REFUSED:
+                    literals[port.param] = value
+        if table.spec.variadic and seen < len(inputs):
+            for name, value in inputs.items():
+                if type(value) is Link and name not in table.names and self._link(node, name, "*", value):
+                    wires.append(Wire(name, value.node, value.slot))
+        return Bound(node, table.spec, literals, wires)
+
+    def _link(self, node: Node, name: str, wanted: Any, link: Link) -> bool:
+        source = self.graph.get(link.node)
+        if source is None:
+            self._dangling(node, name, f"there is no node {link.node}.", link, "Link it again, or remove the link.")
+            return False
+        table = self.tables.get(source.type)
+        if table is None:
+            return True
+        types = table.types
+        if not 0 <= link.slot < len(types):
+            count = len(types)
+            said = f"node {link.node} ({source.type}) has {count} outputs, none is number {link.slot}."
+            self._dangling(node, name, said, link, "")
+            return False
+        given = types[link.slot]
+        join = (given, wanted)
+        try:
+            ok = self.joins[join]
+        except (KeyError, TypeError):
+            ok = fits(given, wanted)
+            if type(given) is str and type(wanted) is str:
+                self.joins[join] = ok
+        if not ok:
+            self._say(
+                node.id,
+                name,
+                "return_type_mismatch",
+                f"{name} takes {wanted}, but output {link.slot} of node {link.node} ({source.type}) gives {given}.",
+                got=given,
+                expected=wanted,
+                remedy=f"Link {name} to an output of type {wanted}.",
+            )
+        return ok
+
+    def _custom(self, bound: Bound) -> None:
+        hook = bound.spec.validate
+        assert hook is not None
+        try:
+            literals = {port.param: bound.literals.get(port.param) for port in bound.spec.inputs}
+            said = hook(literals, self.context)
+        except Exception as error:
+            self._say(
+                bound.node.id,
+                "",
+                "exception_during_validation",
+                f"its check failed: {error}",
+                got=traceback.format_exception_only(error)[-1].strip(),
+            )
+            return
+        if said is None or said is True:
+            return
+        reasons = said if isinstance(said, Mapping) else {"": said}
+        for name, reason in reasons.items():
+            text = reason if isinstance(reason, str) else "the node refuses these values."
+            given = bound.literals.get(name) if name else None
+            self._say(bound.node.id, name, "custom_validation_failed", text, got=printable(given))
+
+    # --- soundness -----------------------------------------------------------------------------------------
+
+    def _sound(self, order: list[str]) -> set[str]:
+        """Nodes without a problem in themselves or above."""
+        good: set[str] = set()
+        for id in order:
+            if id not in self.bad and id in self.bound and all(w.source in good for w in self.bound[id].wires):
+                good.add(id)
+        return good
+
+    # --- words ---------------------------------------------------------------------------------------------
+
+    def _say(self, node: str, input: str, type: str, message: str, **more: Any) -> None:
+        self.problems.append(Problem(node, input, type, message, **more))
+
+    def _missing(self, node: Node, check: Check) -> None:
+        port = check.port
+        remedy = f"Link it to an output of type {port.type}."
+        if port.widget:
+            remedy = f"Give {port.default!r}, its usual value." if port.has_default else "Give a value."
+        self._say(
+            node.id, port.name, "required_input_missing", f"{port.name} is missing.", expected=port.type, remedy=remedy
+        )
+
+    def _malformed(self, node: Node, name: str, wanted: Any, value: Malformed) -> None:
+        self._say(
+            node.id,
+            name,
+            "bad_linked_input",
+            f"{name} is a list, but no link.",
+            got=printable(value.value),
+            expected='["node id", output number]',
+            remedy='Write a list that is a value as {"__value__": [...]}.',
+        )
+
+    def _dangling(self, node: Node, name: str, message: str, link: Link, remedy: str) -> None:
+        where = "exception_during_validation" if node.id in self.outputs else "exception_during_inner_validation"
+        self._say(node.id, name, where, f"{name}: {message}", got=[link.node, link.slot], remedy=remedy)
+
+    def _cycle(self, path: list[str]) -> None:
+        self.bad.update(path)
+        shown = path if len(path) <= 12 else [*path[:6], "…", *path[-5:]]
+        text = " → ".join(shown)
+        self._say(
+            path[0],
+            "",
+            "prompt_outputs_failed_validation",
+            f"nodes feed themselves: {text}.",
+            got=text,
+            expected="links that lead from inputs to outputs only",
+            remedy="Cut one of these links.",
+        )
