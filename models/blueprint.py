@@ -6,7 +6,7 @@ A value: handing it around reads nothing. `Residency.network` turns it into a mo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,16 +28,15 @@ class LatentFormat:
 class Blueprint:
     """role: unet, text, vae or control. make(config, device=, dtype=) builds the module on any device.
 
-    names(config) lists every public name of the module's weights that LoRA files use, with the weight's own key.
+    aliases(config): our module path -> the path LoRA files use, where the two differ (keys.py).
     """
 
     role: str
     make: Callable[..., Any]
     config: Any
     weights: Weights
-    names: Callable[[Any], Mapping[str, str]] | None = None
+    aliases: Callable[[Any], Mapping[str, str]] | None = None
     patches: tuple[Patch, ...] = ()
-    facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def content(self) -> tuple[Any, ...]:

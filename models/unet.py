@@ -142,10 +142,15 @@ class UNet(nn.Module):
         control: Control | None = None,
         call: Call | None = None,
     ) -> Tensor:
-        """x: b in h w; t: b timesteps 0..999, fractions allowed; context: b m d; y: b adm. Returns b out h w."""
-        emb = self.time_embed(timestep_embedding(t, self.cfg.model_channels).to(x.dtype))
+        """x: b in h w; t: b timesteps 0..999, fractions allowed; context: b m d; y: b adm. Returns b out h w.
+
+        Inputs of another number format are converted to the weights'.
+        """
+        dtype = self.input_blocks[0][0].weight.dtype  # type: ignore[index]
+        x, context = x.to(dtype), context.to(dtype)
+        emb = self.time_embed(timestep_embedding(t, self.cfg.model_channels).to(dtype))
         if y is not None:
-            emb = emb + self.label_emb(y)
+            emb = emb + self.label_emb(y.to(dtype))
         given = BlockInput(emb, context, call)
         h = self.input_blocks[0][0](x)  # type: ignore[index]
         h, saved = self._patched_input(h, 0, call)
@@ -159,8 +164,10 @@ class UNet(nn.Module):
             for patch in call.middle:
                 h = patch(h, _site("middle", 0, h, call))
         if control is not None:
-            h = h if control.middle is None else h + control.middle
-            hs = [s if c is None else s + c for s, c in zip(hs, control.skips or (None,) * len(hs), strict=True)]
+            h = h if control.middle is None else h + control.middle.to(dtype)
+            hs = [
+                s if c is None else s + c.to(dtype) for s, c in zip(hs, control.skips or (None,) * len(hs), strict=True)
+            ]
         for i, block in enumerate(self.output_blocks):
             skip = hs.pop()
             if call is not None:

@@ -19,10 +19,11 @@ from .call import Call, Site
 
 @dataclass(frozen=True)
 class Placement:
-    """Device and dtype that parameters are created with."""
+    """Device and dtype that parameters are created with, and how many groups a group norm has."""
 
     device: torch.device | str | None = None
     dtype: torch.dtype | None = None
+    groups: int = 32
 
     def linear(self, inp: int, out: int, *, bias: bool = True) -> nn.Linear:
         return nn.Linear(inp, out, bias=bias, device=self.device, dtype=self.dtype)
@@ -32,7 +33,7 @@ class Placement:
         return nn.Conv2d(inp, out, kernel, stride=stride, padding=pad, device=self.device, dtype=self.dtype)
 
     def group_norm(self, channels: int, *, eps: float = 1e-5) -> nn.GroupNorm:
-        return nn.GroupNorm(32, channels, eps=eps, device=self.device, dtype=self.dtype)
+        return nn.GroupNorm(self.groups, channels, eps=eps, device=self.device, dtype=self.dtype)
 
     def layer_norm(self, dim: int) -> nn.LayerNorm:
         return nn.LayerNorm(dim, device=self.device, dtype=self.dtype)

@@ -40,7 +40,10 @@ SkipPatch = Callable[["Tensor", "Tensor", Site], "tuple[Tensor, Tensor]"]
 
 @dataclass(frozen=True)
 class AttentionPatches:
-    """before: (x, context, value) ahead of the projections. replace: (q, k, v) by block or block+depth. after: result."""
+    """before: (x, context, value), ahead of the projections. after: the result.
+
+    replace: (q, k, v) instead of attention, by (part, number) or (part, number, depth).
+    """
 
     before: tuple[BeforeAttention, ...] = ()
     replace: Mapping[tuple[str, int] | tuple[str, int, int], ReplaceAttention] = field(default_factory=dict)

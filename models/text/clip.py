@@ -81,13 +81,18 @@ class EncoderLayer(nn.Module):
         return x + self.mlp(self.layer_norm2(x))  # type: ignore[no-any-return]
 
 
+def _embedding(count: int, width: int, std: float, at: Placement) -> nn.Embedding:
+    weight = torch.empty(count, width, device=at.device, dtype=at.dtype)
+    if not weight.is_meta:  # drawing numbers on the meta device costs a second of imports
+        nn.init.normal_(weight, std=std)
+    return nn.Embedding(count, width, _weight=weight)
+
+
 class Embeddings(nn.Module):
     def __init__(self, cfg: CLIPTextConfig, at: Placement) -> None:
         super().__init__()
-        self.token_embedding = nn.Embedding(cfg.vocab, cfg.width, device=at.device, dtype=at.dtype)
-        self.position_embedding = nn.Embedding(cfg.positions, cfg.width, device=at.device, dtype=at.dtype)
-        nn.init.normal_(self.token_embedding.weight, std=0.02)
-        nn.init.normal_(self.position_embedding.weight, std=0.01)
+        self.token_embedding = _embedding(cfg.vocab, cfg.width, 0.02, at)
+        self.position_embedding = _embedding(cfg.positions, cfg.width, 0.01, at)
 
     def forward(self, tokens: Tensor | None, embeds: Tensor | None) -> Tensor:
         x = self.token_embedding(tokens) if embeds is None else embeds

@@ -18,7 +18,11 @@ from ..layers.blocks import Placement, zeroed
 
 @dataclass(frozen=True)
 class VAEConfig:
-    """channel_mult: per resolution, finest first. The defaults are SD1.5's autoencoder."""
+    """channel_mult: per resolution, finest first. The defaults are SD1.5's autoencoder.
+
+    groups: of every group norm. Shapes do not tell; a narrow network whose groups would hold fewer than four channels
+    cannot carry the colour of a flat area through its last norm, and says so in its metadata (`carrara.vae_groups`).
+    """
 
     ch: int = 128
     channel_mult: tuple[int, ...] = (1, 2, 4, 4)
@@ -27,6 +31,7 @@ class VAEConfig:
     embed_dim: int = 4
     in_channels: int = 3
     quant_conv: bool = True
+    groups: int = 32
 
     @property
     def factor(self) -> int:
@@ -173,7 +178,7 @@ class Autoencoder(nn.Module):
         self, cfg: VAEConfig, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> None:
         super().__init__()
-        at = Placement(device, dtype)
+        at = Placement(device, dtype, cfg.groups)
         self.cfg = cfg
         self.encoder, self.decoder = Encoder(cfg, at), Decoder(cfg, at)
         if cfg.quant_conv:
@@ -182,7 +187,7 @@ class Autoencoder(nn.Module):
 
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log variance of q(z|x). x: b 3 H W."""
-        h = self.encoder(x)
+        h = self.encoder(x.to(self.encoder.conv_in.weight.dtype))
         mean, logvar = (self.quant_conv(h) if self.cfg.quant_conv else h).chunk(2, dim=1)
         return mean, logvar
 
@@ -191,6 +196,7 @@ class Autoencoder(nn.Module):
         return self.moments(x)[0]
 
     def decode(self, z: Tensor) -> Tensor:
+        z = z.to(self.decoder.conv_in.weight.dtype)
         return self.decoder(self.post_quant_conv(z) if self.cfg.quant_conv else z)  # type: ignore[no-any-return]
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,0 +1,133 @@
+"""Reading weights from disk: safetensors through our own checked header, pickles through `weights_only` alone.
+
+`open_weights` reads names and shapes; tensors are read one at a time when a network is made.
+"""
+
+from __future__ import annotations
+
+import mmap
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import BadWeights, ModelNotFound
+from .header import Header, fingerprint, read_header
+from .weights import Piece, Reader, Weights
+
+if TYPE_CHECKING:
+    from torch import Tensor, dtype
+
+PICKLES = (".ckpt", ".pt", ".pth", ".bin")
+
+TORCH_NAMES = {
+    "BOOL": "bool", "U8": "uint8", "I8": "int8", "U16": "uint16", "I16": "int16", "U32": "uint32", "I32": "int32",
+    "U64": "uint64", "I64": "int64", "F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64",
+    "C64": "complex64", "F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2",
+}  # fmt: skip
+
+
+def torch_type(name: str) -> dtype:
+    """The torch dtype of a safetensors dtype. Raises BadWeights for one torch has no arithmetic for."""
+    import torch
+
+    if name not in TORCH_NAMES:
+        raise BadWeights(f"tensors of type {name} cannot be read", expected=", ".join(TORCH_NAMES))
+    return getattr(torch, TORCH_NAMES[name])  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, eq=False)
+class SafetensorsFile:
+    """Tensors straight from the mapped file, by a header that was checked."""
+
+    header: Header
+
+    @property
+    def content(self) -> str:
+        return self.header.content
+
+    @contextmanager
+    def open(self) -> Iterator[Reader]:
+        """Tensors are private copies: the file may change or go once the context is left."""
+        import torch
+
+        with self.header.path.open("rb") as file:
+            # The size was checked when the header was read; a file that shrank since would crash the process.
+            end = max((t.end for t in self.header.tensors.values()), default=0)
+            if file.seek(0, 2) < end:
+                raise BadWeights(f"{self.header.path.name} became shorter since it was examined")
+            if not end:
+                yield self._missing
+                return
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+
+                def read(key: str) -> Tensor:
+                    info = self.header.tensors[key]
+                    if info.start == info.end:
+                        return torch.empty(info.shape, dtype=torch_type(info.dtype))
+                    with memoryview(data) as view, view[info.start : info.end] as part:
+                        raw = bytearray(part)
+                    return torch.frombuffer(raw, dtype=torch_type(info.dtype)).view(info.shape)
+
+                yield read
+
+    def _missing(self, key: str) -> Tensor:
+        raise BadWeights(f"{self.header.path.name} holds no tensor {key!r}")
+
+
+@dataclass(frozen=True, eq=False)
+class PickleFile:
+    """A torch pickle, unpickled with `weights_only`: tensors and plain containers, never code."""
+
+    path: Path
+    content: str
+
+    @cached_property
+    def tensors(self) -> Mapping[str, Tensor]:
+        import torch
+
+        try:
+            loaded = torch.load(self.path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(self.path))
+        except Exception as e:  # the unpickler raises whatever a hostile stream provokes
+            raise BadWeights(
+                f"{self.path.name} cannot be read without running code from it",
+                got=f"{type(e).__name__}: {str(e).splitlines()[0][:200] if str(e) else ''}",
+                expected="a pickle of tensors only",
+                remedy="Use the .safetensors version of the model, or convert it on a machine you can afford to lose.",
+            ) from e
+        while isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
+            loaded = loaded["state_dict"]
+        if not isinstance(loaded, dict):
+            raise BadWeights(f"{self.path.name} holds no table of tensors", got=type(loaded).__name__)
+        return {str(k): v for k, v in loaded.items() if isinstance(v, torch.Tensor)}
+
+    @contextmanager
+    def open(self) -> Iterator[Reader]:
+        yield lambda key: self.tensors[key]
+
+
+def open_weights(path: Path | str) -> Weights:
+    """The names, shapes and types of a file's tensors. Raises ModelNotFound or BadWeights."""
+    path = Path(path)
+    return _open_pickle(path) if path.suffix.lower() in PICKLES else _open_safetensors(path)
+
+
+def _open_safetensors(path: Path) -> Weights:
+    header = read_header(path)
+    file = SafetensorsFile(header)
+    return Weights({k: Piece(file, k, t.dtype, t.shape) for k, t in header.tensors.items()}, header.metadata)
+
+
+def _open_pickle(path: Path) -> Weights:
+    try:
+        with path.open("rb") as stream:
+            file = PickleFile(path, fingerprint(stream, path.stat().st_size))
+    except FileNotFoundError as e:
+        raise ModelNotFound(f"no file {path}", remedy="Check the name, or add its folder with --models.") from e
+    except OSError as e:
+        raise BadWeights(f"{path.name} cannot be read", got=e.strerror or str(e), expected="a readable file") from e
+    names = {torch_type(name): name for name in TORCH_NAMES}
+    return Weights({k: Piece(file, k, names.get(t.dtype, "F32"), tuple(t.shape)) for k, t in file.tensors.items()})

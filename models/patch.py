@@ -1,0 +1,151 @@
+"""LoRA files as values: which weights they change, and by how much. Nothing is read until a network is made.
+
+Hu et al. 2021, arXiv:2106.09685: W + strength * (alpha / rank) * up @ down. Names understood: kohya's, with Diffusers
+or LDM module paths, and Diffusers' own (PEFT and older). The module paths come from the table that also serves
+checkpoints (keys.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import BadWeights
+from .blueprint import Blueprint
+from .keys import renamed
+from .load import open_weights
+from .weights import Reader, TensorFile, Weights
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PREFIXES: Mapping[str, tuple[str, ...]] = {
+    "unet": ("lora_unet_", "unet.", "diffusion_model.", "model.diffusion_model.", "base_model.model.", ""),
+    "text": ("lora_te_", "lora_te1_", "text_encoder.", "cond_stage_model.transformer.", ""),
+}
+
+ENDINGS: Mapping[str, str] = {
+    ".lora_up.weight": "up", ".lora_down.weight": "down", ".lora_mid.weight": "mid", ".alpha": "alpha",
+    ".lora_B.weight": "up", ".lora_A.weight": "down", ".lora_B.default.weight": "up", ".lora_A.default.weight": "down",
+    ".lora.up.weight": "up", ".lora.down.weight": "down",
+    "_lora.up.weight": "up", "_lora.down.weight": "down",
+    ".lora_linear_layer.up.weight": "up", ".lora_linear_layer.down.weight": "down",
+    ".diff": "diff", ".diff_b": "diff_b",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LowRank:
+    """Keys of the file. mid: the core of a Tucker-decomposed convolution. alpha: absent means alpha = rank."""
+
+    up: str
+    down: str
+    mid: str | None = None
+    alpha: str | None = None
+
+    def delta(self, shape: tuple[int, ...], read: Reader) -> Tensor:
+        up, down = read(self.up).float(), read(self.down).float()
+        scale = 1.0 if self.alpha is None else float(read(self.alpha)) / down.shape[0]
+        if self.mid is not None:
+            mid = read(self.mid).float()
+            spread = down.transpose(0, 1).flatten(1) @ mid.transpose(0, 1).flatten(1)
+            down = spread.reshape(down.shape[1], down.shape[0], *mid.shape[2:]).transpose(0, 1)
+        return (up.flatten(1) @ down.flatten(1)).reshape(shape) * scale
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The whole change, stored plainly."""
+
+    key: str
+
+    def delta(self, shape: tuple[int, ...], read: Reader) -> Tensor:
+        return read(self.key).float().reshape(shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Patch:
+    """One file's changes to one network. deltas: our key -> how to make the change."""
+
+    file: TensorFile
+    deltas: Mapping[str, LowRank | Difference]
+    strength: float
+
+    @cached_property
+    def content(self) -> tuple[Any, ...]:
+        return self.file.content, self.strength
+
+    def applied(self, key: str, weight: Tensor, read: Reader) -> Tensor:
+        """weight plus its change, in the weight's own (wide) type. Raises BadWeights where the shapes disagree."""
+        try:
+            change = self.deltas[key].delta(tuple(weight.shape), read)
+        except RuntimeError as e:
+            raise BadWeights(
+                f"the LoRA's change does not fit {key}", got=str(e).splitlines()[0][:200], expected=tuple(weight.shape)
+            ) from e
+        return weight + self.strength * change.to(weight)
+
+
+def with_lora(blueprint: Blueprint, path: Path | str, strength: float) -> tuple[Blueprint, tuple[str, ...]]:
+    """The blueprint with the file's changes added, and the file's keys that fitted nothing here.
+
+    A strength of 0 gives the blueprint back. Raises ModelNotFound or BadWeights.
+    """
+    file = open_weights(path)
+    deltas, unused = changes(blueprint, file)
+    if strength == 0 or not deltas:
+        return blueprint, unused
+    source = next(iter(file.values())).file
+    return blueprint.patched(Patch(source, deltas, strength)), unused
+
+
+def changes(blueprint: Blueprint, file: Weights) -> tuple[dict[str, LowRank | Difference], tuple[str, ...]]:
+    """What the file changes in the blueprint's network, and the keys that were left over."""
+    modules = dict(public_names(blueprint))
+    groups: dict[str, dict[str, str]] = {}
+    unused = []
+    for key in file:
+        name, kind = split(key)
+        if kind is None or name not in modules:
+            unused.append(key)
+        else:
+            groups.setdefault(modules[name], {})[kind] = key
+    deltas: dict[str, LowRank | Difference] = {}
+    for module, parts in groups.items():
+        if "up" in parts and "down" in parts:
+            deltas[f"{module}.weight"] = LowRank(parts["up"], parts["down"], parts.get("mid"), parts.get("alpha"))
+        elif "diff" in parts:
+            deltas[f"{module}.weight"] = Difference(parts["diff"])
+        else:
+            unused += [key for kind, key in parts.items() if kind != "diff_b"]
+        if "diff_b" in parts and f"{module}.bias" in blueprint.weights:
+            deltas[f"{module}.bias"] = Difference(parts["diff_b"])
+    return deltas, tuple(unused)
+
+
+def split(key: str) -> tuple[str, str | None]:
+    """A LoRA file's key as (public name of the module, kind); kind None: not the name of a LoRA tensor."""
+    for ending, kind in ENDINGS.items():
+        if key.endswith(ending):
+            name = key[: -len(ending)]
+            # Old Diffusers files hang the four projections on the attention's "processor".
+            name = re.sub(r"\.processor\.(to_[qkv]|to_out)$", r".\1", name)
+            return re.sub(r"\.to_out$", ".to_out.0", name), kind
+    return key, None
+
+
+def public_names(blueprint: Blueprint) -> Iterator[tuple[str, str]]:
+    """Every name a LoRA file may use for a module, with our path of it."""
+    table = blueprint.aliases(blueprint.config) if blueprint.aliases else {}
+    for key in blueprint.weights:
+        if not key.endswith(".weight"):
+            continue
+        ours = key.removesuffix(".weight")
+        for path in {ours, renamed(ours, table)}:
+            for prefix in PREFIXES.get(blueprint.role, ("",)):
+                kohya = prefix.startswith("lora_")
+                yield prefix + (path.replace(".", "_") if kohya else path), ours
