@@ -10,10 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InputError
+from .picture.names import IMAGE_METHODS, LATENT_METHODS
 
-LATENT_METHODS = ("nearest-exact", "bilinear", "area", "bicubic", "bislerp")
-IMAGE_METHODS = ("nearest-exact", "bilinear", "area", "bicubic", "lanczos")
-CROPS = ("disabled", "center")
 _PARALLEL = 1e-5
 
 
@@ -53,8 +51,8 @@ def _resize(x: Tensor, width: int, height: int, method: str) -> Tensor:
         return lanczos(x, width, height)
     if method == "bislerp":
         return bislerp(x, width, height)
-    if method not in ("nearest-exact", "nearest", "bilinear", "area", "bicubic"):
-        raise InputError("unknown resize method", got=method, expected=", ".join((*IMAGE_METHODS, "bislerp")))
+    if method not in IMAGE_METHODS:
+        raise InputError("unknown resize method", got=method, expected=", ".join(dict.fromkeys(IMAGE_METHODS + LATENT_METHODS)))
     return F.interpolate(x, size=(height, width), mode=method)
 
 

@@ -1,0 +1,190 @@
+"""Pictures from files and to files."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+from ..executor.spec import Choices, Context, Extra, Hidden, Out, Range, Services, Shown, Text, Upload, node
+from ..models.values import Image, Mask
+from .store import Files, Saved
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+SAVED_LEVEL = 4
+SHOWN_LEVEL = 1
+"""zlib levels: what stays, and what is looked at once."""
+Prompt = Annotated[dict | None, Hidden("PROMPT")]
+PngInfo = Annotated[dict | None, Hidden("EXTRA_PNGINFO")]
+_WEBP_METHODS = {"default": 4, "fastest": 0, "slowest": 6}
+_EXIF_PROMPT, _EXIF_WORKFLOW = 0x0110, 0x010F
+
+
+class Loaded(NamedTuple):
+    """Colours, and where the picture is transparent."""
+
+    image: Annotated[Image, Out("IMAGE")]
+    mask: Annotated[Mask, Out("MASK")]
+
+
+def _content(image: str, ctx: Context) -> str:
+    return ctx.service(Files).fingerprint(image)
+
+
+def _missing(image: str | None, services: Services) -> str | None:
+    files = services.get(Files)
+    return None if image is None or files is None else files.fault(image)
+
+
+InputPicture = Annotated[str, Choices.input_images(), Upload("image")]
+
+
+@node("LoadImage", category="image", title="Load Image", reads=_content, validate=_missing)
+def load_image(image: InputPicture, ctx: Context) -> Loaded:
+    """Read a picture file; several frames make a batch. The mask is 1 where the picture is transparent."""
+    from ..models.picture.codec import read_frames
+
+    return Loaded(*read_frames(ctx.service(Files).find(image)))
+
+
+@node("LoadImageMask", category="mask", title="Load Image (as Mask)", reads=_content, validate=_missing)
+def load_image_mask(
+    image: InputPicture, channel: Annotated[str, Choices(("alpha", "red", "green", "blue"))], ctx: Context
+) -> Mask:
+    """Read one channel of a picture file as a mask; alpha is inverted."""
+    from ..models.picture.codec import read_channel
+
+    return read_channel(ctx.service(Files).find(image), channel)
+
+
+_OUTPUT_FOLDER = {
+    "image_folder": "output",
+    "remote": {"route": "/internal/files/output", "refresh_button": True, "control_after_refresh": "first"},
+}
+
+
+@node(
+    "LoadImageOutput",
+    category="image",
+    title="Load Image (from Outputs)",
+    experimental=True,
+    reads=_content,
+    validate=_missing,
+)
+def load_image_output(
+    image: Annotated[str, Choices.of_kind("output_images", open=True), Upload("image"), Extra(_OUTPUT_FOLDER)], ctx: Context
+) -> Loaded:
+    """Read a picture that an earlier run saved."""
+    return load_image(image, ctx)
+
+
+@node("SaveImage", category="image", title="Save Image", output=True)
+def save_image(
+    images: Annotated[Image, "What to save."],
+    filename_prefix: Annotated[str, "May hold a sub-folder and tokens such as %year%."] = "ComfyUI",
+    prompt: Prompt = None,
+    extra_pnginfo: PngInfo = None,
+    *,
+    ctx: Context,
+) -> Shown:
+    """Save pictures as PNG files that carry the workflow."""
+    return _save_pngs(images, filename_prefix, "output", SAVED_LEVEL, ctx)
+
+
+@node("PreviewImage", category="image", title="Preview Image", output=True)
+def preview_image(images: Image, prompt: Prompt = None, extra_pnginfo: PngInfo = None, *, ctx: Context) -> Shown:
+    """Show pictures; the files lie in the temp folder."""
+    return _save_pngs(images, f"ComfyUI_temp_{ctx.service(Files).session}", "temp", SHOWN_LEVEL, ctx)
+
+
+@node("MaskPreview", category="mask", title="Preview Mask", output=True)
+def mask_preview(mask: Mask, prompt: Prompt = None, extra_pnginfo: PngInfo = None, *, ctx: Context) -> Shown:
+    """Show masks as grey pictures."""
+    from ..models.picture.batches import as_masks
+
+    return preview_image(as_masks(mask)[..., None].expand(-1, -1, -1, 3), ctx=ctx)
+
+
+@node("SaveAnimatedWEBP", category="image/animation", output=True)
+def save_animated_webp(
+    images: Image,
+    filename_prefix: Annotated[str, Text()] = "ComfyUI",
+    fps: Annotated[float, Range(0.01, 1000.0, step=0.01)] = 6.0,
+    lossless: bool = True,
+    quality: Annotated[int, Range(0, 100)] = 80,
+    *,
+    method: Annotated[str, Choices(tuple(_WEBP_METHODS))],
+    prompt: Prompt = None,
+    extra_pnginfo: PngInfo = None,
+    ctx: Context,
+) -> Shown:
+    """Save a batch of pictures as one animated WebP."""
+    from ..models.picture.codec import animated_webp
+
+    texts = workflow_texts(ctx)
+    tags = {"prompt": _EXIF_PROMPT, "workflow": _EXIF_WORKFLOW}
+    exif = {tags[key]: f"{key}:{text}" for key, text in texts.items()}
+    data = animated_webp(images, exif, fps, lossless, quality, _WEBP_METHODS[method])
+    return _save_animation(images, filename_prefix, "webp", data, ctx)
+
+
+@node("SaveAnimatedPNG", category="image/animation", output=True)
+def save_animated_png(
+    images: Image,
+    filename_prefix: Annotated[str, Text()] = "ComfyUI",
+    fps: Annotated[float, Range(0.01, 1000.0, step=0.01)] = 6.0,
+    compress_level: Annotated[int, Range(0, 9)] = SAVED_LEVEL,
+    prompt: Prompt = None,
+    extra_pnginfo: PngInfo = None,
+    *,
+    ctx: Context,
+) -> Shown:
+    """Save a batch of pictures as one animated PNG."""
+    from ..models.picture.codec import animated_png
+
+    data = animated_png(images, workflow_texts(ctx), fps, compress_level)
+    return _save_animation(images, filename_prefix, "png", data, ctx)
+
+
+def workflow_texts(ctx: Context) -> dict[str, str]:
+    """What a saved file says about its making: `prompt` (API form) and `workflow` (UI form) as JSON."""
+    if not ctx.service(Files).metadata:
+        return {}
+    known: dict[str, Any] = {"prompt": ctx.prompt, "workflow": ctx.workflow}
+    return {key: json.dumps(value) for key, value in known.items() if value is not None}
+
+
+def _save_pngs(images: Tensor, prefix: str, kind: str, level: int, ctx: Context) -> Shown:
+    from ..models.picture.codec import png
+
+    texts = workflow_texts(ctx)
+    return save_each(images, prefix, kind, "png", lambda picture: png(picture, texts, level), ctx)
+
+
+def save_each(
+    images: Tensor, prefix: str, kind: str, suffix: str, encode: Callable[[Tensor], bytes], ctx: Context
+) -> Shown:
+    """One numbered file per picture. images: b h w c."""
+    files = ctx.service(Files)
+    slot = files.slot(prefix, images.shape[2], images.shape[1], kind)
+    saved: list[Saved] = []
+    counter = slot.counter
+    for index, picture in enumerate(images):
+        ctx.check()
+        saved.append(files.save(slot, counter, suffix, encode(picture), index))
+        counter = saved[-1].counter + 1
+    return shown_images(saved)
+
+
+def _save_animation(images: Tensor, prefix: str, suffix: str, data: bytes, ctx: Context) -> Shown:
+    files = ctx.service(Files)
+    slot = files.slot(prefix, images.shape[2], images.shape[1])
+    return shown_images([files.save(slot, slot.counter, suffix, data)], animated=(images.shape[0] > 1,))
+
+
+def shown_images(saved: list[Saved], **more: Any) -> Shown:
+    """What an editor shows of written pictures."""
+    return Shown(ui={"images": [one.shown() for one in saved], **more}, files=tuple(str(one.path) for one in saved))

@@ -1,0 +1,136 @@
+"""Latents in batches: picking, repeating, joining, re-cutting, and which noise each item gets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated
+
+from ..executor.spec import Range, node
+from ..models.values import Latent
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class SeedBehavior(StrEnum):
+    """Which noise the items of a batch start from."""
+
+    RANDOM = "random"
+    FIXED = "fixed"
+
+
+def _indices(latent: Latent, first: int = 0) -> tuple[int, ...]:
+    """The noise each item asks for."""
+    if latent.batch_index is not None:
+        return latent.batch_index
+    return tuple(range(first, first + latent.samples.shape[0]))
+
+
+@node("LatentFromBatch", category="latent/batch", title="Latent From Batch")
+def latent_from_batch(
+    samples: Latent,
+    batch_index: Annotated[int, Range(0, 63), "First item."] = 0,
+    length: Annotated[int, Range(1, 64), "Number of items."] = 1,
+) -> Annotated[Latent, "The items, which keep the noise they have in the whole batch."]:
+    """Take some items out of a batch of latents."""
+    from ..models.picture.batches import fit_batch
+
+    count = samples.samples.shape[0]
+    first = min(count - 1, batch_index)
+    wanted = slice(first, first + length)
+    mask = samples.noise_mask
+    if mask is not None and mask.shape[0] > 1:
+        mask = fit_batch(mask, max(count, mask.shape[0]))[wanted]
+    return Latent(samples.samples[wanted], mask, _indices(samples)[wanted], samples.kind)
+
+
+@node("RepeatLatentBatch", category="latent/batch", title="Repeat Latent Batch")
+def repeat_latent_batch(samples: Latent, amount: Annotated[int, Range(1, 64)] = 1) -> Latent:
+    """Repeat a whole batch of latents. Every copy gets noise of its own."""
+    from ..models.picture.batches import fit_batch
+
+    whole = samples.samples
+    mask = samples.noise_mask
+    if mask is not None and mask.shape[0] > 1:
+        mask = fit_batch(mask, max(whole.shape[0], mask.shape[0])).repeat(amount, 1, 1, 1)
+    indices = samples.batch_index
+    if indices is not None:
+        span = max(indices) - min(indices) + 1
+        indices = tuple(index + copy * span for copy in range(amount) for index in indices)
+    return Latent(whole.repeat(amount, *([1] * (whole.ndim - 1))), mask, indices, samples.kind)
+
+
+@node("LatentBatch", category="latent/batch", deprecated=True)
+def latent_batch(samples1: Latent, samples2: Latent) -> Latent:
+    """Join two batches of latents; the second takes the size of the first."""
+    return join([samples1, samples2])
+
+
+def join(latents: list[Latent]) -> Latent:
+    """One batch, in the size of the first latent."""
+    import torch
+
+    from ..models.picture.batches import fit_latent
+
+    first = latents[0]
+    whole = torch.cat([fit_latent(latent.samples, first.samples) for latent in latents])
+    return Latent(whole, first.noise_mask, sum((_indices(latent) for latent in latents), ()), first.kind)
+
+
+@node("RebatchLatents", category="latent/batch", title="Rebatch Latents")
+def rebatch_latents(
+    latents: list[Latent], batch_size: Annotated[int, Range(1, 4096), "Most items per batch."] = 1
+) -> list[Latent]:
+    """Join neighbouring latents of one size and cut them into batches of another length."""
+    return [part for run in _runs(latents) for part in _cut(run, batch_size)]
+
+
+def _runs(latents: list[Latent]) -> Iterator[list[Latent]]:
+    """Neighbours of equal height and width, each with its mask and noise indices written out."""
+    full = []
+    seen = 0
+    for latent in latents:
+        full.append(Latent(latent.samples, _whole_mask(latent), _indices(latent, seen), latent.kind))
+        seen += latent.samples.shape[0]
+    for _, run in groupby(full, key=lambda latent: latent.samples.shape[-2:]):
+        yield list(run)
+
+
+def _whole_mask(latent: Latent) -> Tensor:
+    """One mask per item at 8 pixels a cell; ones where the latent has none."""
+    import torch
+
+    from ..models.picture.batches import fit_batch, resize_mask
+
+    count, (rows, columns) = latent.samples.shape[0], latent.samples.shape[-2:]
+    if latent.noise_mask is None:
+        return torch.ones(count, 1, rows * 8, columns * 8)
+    mask = latent.noise_mask
+    if mask.shape[-2:] != (rows * 8, columns * 8):
+        mask = resize_mask(mask, columns * 8, rows * 8)[:, None]
+    return fit_batch(mask, max(count, mask.shape[0]))
+
+
+def _cut(run: list[Latent], size: int) -> Iterator[Latent]:
+    import torch
+
+    samples = torch.cat([latent.samples for latent in run])
+    masks = torch.cat([latent.noise_mask for latent in run if latent.noise_mask is not None])
+    indices = sum((_indices(latent) for latent in run), ())
+    for start in range(0, samples.shape[0], size):
+        part = slice(start, start + size)
+        mask = masks[part]
+        yield Latent(samples[part], None if mask.mean() == 1.0 else mask, indices[part], run[0].kind)
+
+
+@node("LatentBatchSeedBehavior", category="latent/advanced")
+def latent_batch_seed_behavior(
+    samples: Latent, seed_behavior: Annotated[SeedBehavior, "fixed: all items get the same noise."] = SeedBehavior.FIXED
+) -> Latent:
+    """Choose whether the items of a batch get different noise or the same."""
+    indices = None
+    if seed_behavior == SeedBehavior.FIXED:
+        indices = (_indices(samples)[0],) * samples.samples.shape[0]
+    return Latent(samples.samples, samples.noise_mask, indices, samples.kind)
