@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from .path import Flow, Path
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Aim = Callable[[Path, float, float], float]
 
@@ -37,16 +41,68 @@ def ancestral(eta: float = 1.0) -> Aim:
     return aim
 
 
-def sde(eta: float | Callable[[float], float] = 1.0) -> Aim:
-    """Go (1 + eta) times as far in lambda: the reverse SDE. eta may depend on s."""
+Strength = Callable[[Path, float, float], float]
+
+
+def constant(eta: float) -> Strength:
+    """The same noise strength everywhere."""
+    return lambda path, s, t: eta
+
+
+def middle_band(eta: float = 1.0, first: float = 0.2, last: float = 0.8) -> Strength:
+    """Noise only while the step's end lies between two fractions of the run: SA-Solver's tau, squared."""
+    return lambda path, s, t: eta if path.progress(first) >= t >= path.progress(last) else 0.0
+
+
+def sde(strength: Strength = constant(1.0)) -> Aim:
+    """Go (1 + strength) times as far in lambda: the reverse SDE, Lu et al. 2022, arXiv:2211.01095, eq. 18."""
 
     def aim(path: Path, s: float, t: float) -> float:
         if t <= 0:
             return 0.0
-        strength = eta(s) if callable(eta) else eta
-        if strength == 0:
+        extra = strength(path, s, t)
+        if extra == 0:
             return t
-        from_lam = path.lam(s)
-        return path.sigma_of(from_lam + (1.0 + strength) * (path.lam(t) - from_lam))
+        start = path.lam(s)
+        return path.sigma_of(start + (1.0 + extra) * (path.lam(t) - start))
+
+    return aim
+
+
+def noise_ratio(path: Path, sigma: float) -> float:
+    """rho = sigma / alpha."""
+    alpha = path.alpha(sigma)
+    return math.inf if alpha <= 0 else sigma / alpha
+
+
+def level_of(path: Path, rho: float) -> float:
+    """The sigma whose ratio sigma / alpha is rho."""
+    return 0.0 if rho <= 0 else path.sigma_of(-math.log(rho))
+
+
+def ancestral_ratio(eta: float = 1.0) -> Aim:
+    """The DDPM split taken in rho = sigma / alpha, the same on every path."""
+
+    def aim(path: Path, s: float, t: float) -> float:
+        if t <= 0 or eta == 0:
+            return t
+        a, b = noise_ratio(path, s), noise_ratio(path, t)
+        down = b * math.sqrt(max(1.0 - min(1.0, eta) ** 2, 0.0)) if math.isinf(a) else ancestral_down(a, b, eta)
+        return level_of(path, down)
+
+    return aim
+
+
+def er_scale(scaler: Callable[[Tensor], Tensor]) -> Aim:
+    """rho shrinks by phi(rho_t) / phi(rho_s): Cui et al. 2023, arXiv:2309.06169, eq. 9."""
+
+    def aim(path: Path, s: float, t: float) -> float:
+        import torch
+
+        if t <= 0:
+            return 0.0
+        a, b = noise_ratio(path, s), noise_ratio(path, t)
+        end, begin = (float(scaler(torch.tensor(v, dtype=torch.float64))) for v in (b, a))
+        return min(level_of(path, a * end / begin), t)
 
     return aim

@@ -41,23 +41,62 @@ class Step:
     denoised: Tensor
 
 
+OnStep = Callable[[Step], None]
+
+
+class Sampler(Protocol):
+    """What carries a state down the levels: a `Row`, or the adaptive solver."""
+
+    @property
+    def drop_second_last(self) -> bool:
+        """KSampler asks the schedule for one step more and removes the last positive level."""
+        ...
+
+    @property
+    def fresh_mask_noise(self) -> bool:
+        """Inpainting noises the kept part with noise of seed + 1 instead of the run's own first noise."""
+        ...
+
+    def run(
+        self, ask: Ask, x: Tensor, sigmas: Sequence[float], path: Path, seed: int, on_step: OnStep | None = None
+    ) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a rule may know before the first step. `asked`: the sigmas before the row's own grid replaced them."""
+
+    sigmas: tuple[float, ...]
+    asked: tuple[float, ...]
+    path: Path
+
+    @property
+    def steps(self) -> int:
+        return len(self.sigmas) - 1
+
+
 @dataclass(frozen=True)
 class Span:
-    """One interval of the grid as a rule sees it: from s down to d, aiming for the grid point t."""
+    """One interval of the grid as a rule sees it: from s down to the aim d, on the way to the grid point t."""
 
     index: int
-    sigmas: tuple[float, ...]
+    run: Run
     s: float
     d: float
     t: float
-    path: Path
-    draw: Draw
     first: Estimates
+    aim: Aim
+    draw: Draw
     noise_scale: float = 1.0
 
     @property
-    def total(self) -> int:
-        return len(self.sigmas) - 1
+    def path(self) -> Path:
+        return self.run.path
+
+    @property
+    def lands(self) -> bool:
+        """The step ends on the clean image: every estimate but the first one's is out of reach."""
+        return self.d <= 0
 
 
 class Proposal(NamedTuple):
@@ -72,7 +111,7 @@ class Proposal(NamedTuple):
 class Rule(Protocol):
     """Which clean estimate over [s, d]? `state` is whatever `init` and the last step returned."""
 
-    def init(self, sigmas: tuple[float, ...], path: Path) -> Any: ...
+    def init(self, run: Run) -> Any: ...
 
     def step(self, ask: Ask, x: Tensor, span: Span, state: Any) -> tuple[Proposal, Any]: ...
 
@@ -116,46 +155,43 @@ class Row:
     cfg_pp: bool = False
     """Move away from the unconditional estimate: CFG++, Chung et al. 2024, arXiv:2406.08070."""
     drop_second_last: bool = False
-    """KSampler asks the schedule for one step more and removes the last positive level."""
     fresh_mask_noise: bool = False
-    """Inpainting noises the kept part with noise of seed + 1 instead of the run's own first noise."""
+
+    def run(
+        self, ask: Ask, x: Tensor, sigmas: Sequence[float], path: Path, seed: int, on_step: OnStep | None = None
+    ) -> Tensor:
+        return integrate(ask, x, sigmas, self, path, seed, on_step=on_step)
 
 
 def integrate(
-    ask: Ask,
-    x: Tensor,
-    sigmas: Sequence[float],
-    row: Row,
-    path: Path,
-    seed: int,
-    *,
-    on_step: Callable[[Step], None] | None = None,
+    ask: Ask, x: Tensor, sigmas: Sequence[float], row: Row, path: Path, seed: int, *, on_step: OnStep | None = None
 ) -> Tensor:
     """Carry x (b c *space) from sigmas[0] to sigmas[-1]. Raise from `ask` or `on_step` to cancel."""
     if len(sigmas) < 2:
         return x
     path = row.path if row.path is not None else path
-    grid = row.grid(tuple(float(s) for s in sigmas), path)
-    draw = row.noise.open(x, grid, seed)
-    state = row.rule.init(grid, path)
-    for index in range(len(grid) - 1):
-        s, t = grid[index], grid[index + 1]
-        hat = row.churn.lifted(s, len(grid) - 1)
+    asked = tuple(float(s) for s in sigmas)
+    run = Run(row.grid(asked, path), asked, path)
+    draw = row.noise.open(x, asked, seed)
+    state = row.rule.init(run)
+    for index in range(run.steps):
+        s, t = run.sigmas[index], run.sigmas[index + 1]
+        hat = row.churn.lifted(s, run.steps)
         if hat > s:
             x = renoise(path, x, s, hat, draw(s, hat) * row.churn.noise)
             s = hat
         d = row.aim(path, s, t)
-        if d == s:  # nothing to remove: a level raised again (restarts)
+        if d == s:  # nothing to remove: the level only rises again (restarts)
             x = renoise(path, x, s, t, draw(s, t) * row.noise_scale)
             continue
         first = ask(x, s)
         if on_step is not None:
-            on_step(Step(index, len(grid) - 1, s, x, first.guided))
+            on_step(Step(index, run.steps, s, x, first.guided))
         if row.cfg_pp:
             x = x + path.alpha(s) * (first.guided - first.uncond)
-        span = Span(index, grid, s, d, t, path, draw, first, row.noise_scale)
+        span = Span(index, run, s, d, t, first, row.aim, draw, row.noise_scale)
         (x0, corrected, z), state = row.rule.step(ask, x, span, state)
         x = move(path, x if corrected is None else corrected, x0, s, d)
-        if t > d and t > 0:
+        if t > d:
             x = renoise(path, x, d, t, (draw(s, t) if z is None else z) * row.noise_scale)
     return x

@@ -8,13 +8,33 @@ Every path is `x(sigma) = alpha(sigma) * x0 + sigma * noise`. On both paths here
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from functools import lru_cache
+from typing import TYPE_CHECKING, Protocol
+
+from .levels import Discrete, FlowLevels, Levels
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Level = TypeVar("Level", float, "Tensor")
+Progress = Callable[[float], float]
+"""The sigma at which a fraction of a run is done, on the model's own clock."""
+
+
+@lru_cache(maxsize=1)
+def usual_levels() -> Levels:
+    return Discrete.scaled_linear()
+
+
+def usual_progress(fraction: float) -> float:
+    """Of the thousand scaled-linear steps."""
+    return usual_levels().percent_to_sigma(fraction)
+
+
+def straight_progress(fraction: float) -> float:
+    """Of a straight path without time shift."""
+    return FlowLevels().percent_to_sigma(fraction)
 
 
 class Path(Protocol):
@@ -24,6 +44,9 @@ class Path(Protocol):
     def near_one(self) -> float:
         """Largest sigma at which `lam` is finite enough to use; infinity where it always is."""
         ...
+
+    @property
+    def progress(self) -> Progress: ...
 
     def alpha(self, sigma: float) -> float: ...
 
@@ -47,6 +70,7 @@ class VE:
     """
 
     unit_start: bool = True
+    progress: Progress = usual_progress
 
     @property
     def near_one(self) -> float:
@@ -77,10 +101,15 @@ class VE:
 class Flow:
     """Straight line from data to noise, alpha = 1 - sigma: Lipman et al. 2022, arXiv:2210.02747.
 
-    `near_one` replaces sigma = 1 where a rule needs a finite `lam`; it depends on the model's time shift.
+    `progress` carries the model's time shift.
     """
 
-    near_one: float = 0.9999
+    progress: Progress = straight_progress
+
+    @property
+    def near_one(self) -> float:
+        """What replaces sigma = 1 where a rule needs a finite `lam`: a ten-thousandth of the run."""
+        return self.progress(1e-4)
 
     def alpha(self, sigma: float) -> float:
         return 1.0 - sigma

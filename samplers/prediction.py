@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from .levels import Discrete, Levels
+from .levels import Continuous, ContinuousAngle, ContinuousRatio, Discrete, Levels
 from .path import VE, Flow, Path
 
 if TYPE_CHECKING:
@@ -171,11 +171,27 @@ def discrete(kind: str = "eps", *, zsnr: bool = False, levels: Discrete | None =
     table = levels if levels is not None else Discrete.scaled_linear(zsnr=zsnr)
     if kind == "lcm":
         table = table.thinned(50)
-        return Sampling(Consistency(table), VE(), table)
+        return Sampling(Consistency(table), VE(progress=table.percent_to_sigma), table)
     predictions: dict[str, Prediction] = {"eps": Eps(), "v_prediction": V(), "v": V(), "x0": X0()}
-    return Sampling(predictions[kind], VE(), table)
+    return Sampling(predictions[kind], VE(progress=table.percent_to_sigma), table)
 
 
 def flow(levels: Levels) -> Sampling:
     """Sampling of a velocity model over `levels` (FlowLevels or FluxLevels)."""
-    return Sampling(Velocity(), Flow(near_one=levels.percent_to_sigma(1e-4)), levels)
+    return Sampling(Velocity(), Flow(levels.percent_to_sigma), levels)
+
+
+def edm(kind: str = "edm", low: float | None = None, high: float | None = None) -> Sampling:
+    """Sampling over continuous levels. kind: "v_prediction", "eps", "edm", "edm_playground_v2.5" or "cosmos_rflow"."""
+    if kind == "cosmos_rflow":
+        ratio = ContinuousRatio(0.002 if low is None else low, 80.0 if high is None else high)
+        return Sampling(ScaledVelocity(), VE(unit_start=False, progress=ratio.percent_to_sigma), ratio)
+    predictions: dict[str, Prediction] = {"v_prediction": V(), "eps": Eps(), "edm": EDM(), "edm_playground_v2.5": EDM()}
+    table = Continuous(0.002 if low is None else low, 120.0 if high is None else high)
+    return Sampling(predictions[kind], VE(progress=table.percent_to_sigma), table)
+
+
+def angle(kind: str = "v_prediction", low: float = 0.03, high: float = 500.0) -> Sampling:
+    """Sampling over levels whose timestep is an angle."""
+    table = ContinuousAngle(low, high)
+    return Sampling({"v_prediction": V()}[kind], VE(progress=table.percent_to_sigma), table)

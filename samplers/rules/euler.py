@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..integrate import Ask, Proposal, Span
-from ..path import Path
+from ..integrate import Ask, Proposal, Run, Span
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -14,9 +13,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Euler:
-    """x0 = D(x, s). With aim `exact` this is DDIM: Song et al. 2020, arXiv:2010.02502, eq. 12 with no noise."""
+    """x0 = D(x, s). With aim `exact` this is DDIM without noise: Song et al. 2020, arXiv:2010.02502, eq. 12."""
 
-    def init(self, sigmas: tuple[float, ...], path: Path) -> None:
+    def init(self, run: Run) -> None:
         return None
 
     def step(self, ask: Ask, x: Tensor, span: Span, state: None) -> tuple[Proposal, None]:

@@ -1,0 +1,84 @@
+"""Time as rules measure it, and the exponential weights that go with it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from .path import Path
+
+Clock = Callable[[Path, float], float]
+
+
+def log_sigma(path: Path, sigma: float) -> float:
+    """-log sigma, whatever the path."""
+    return math.inf if sigma <= 0 else -math.log(sigma)
+
+
+def half_snr(path: Path, sigma: float) -> float:
+    """lambda = log(alpha / sigma)."""
+    return path.lam(sigma)
+
+
+def log_sigma_back(path: Path, time: float) -> float:
+    return math.exp(-time)
+
+
+def half_snr_back(path: Path, time: float) -> float:
+    return path.sigma_of(time)
+
+
+BACK: dict[Clock, Clock] = {log_sigma: log_sigma_back, half_snr: half_snr_back}
+"""Inverse of each clock."""
+
+
+def between(clock: Clock, path: Path, s: float, t: float, r: float) -> float:
+    """The level a fraction r of the way from s to t on this clock."""
+    a, b = clock(path, s), clock(path, t)
+    return BACK[clock](path, a + r * (b - a))
+
+
+def slope_weight(h: float) -> float:
+    """How much of a linear trend over an exponential step of length h counts: phi_2 / phi_1.
+
+    1/(1 - e^-h) - 1/h; 1/2 as h -> 0, 1 as h -> infinity.
+    """
+    return 0.5 + h / 12 - h**3 / 720 if abs(h) < 1e-3 else -1.0 / math.expm1(-h) - 1.0 / h
+
+
+def moments(h: float, count: int) -> list[float]:
+    """I_k = integral over v in [0, 1] of e^(-h (1 - v)) v^k, k < count."""
+    if abs(h) < 2.0:
+        values = []
+        for k in range(count):
+            term, total, m = 1.0 / (k + 1), 0.0, 0
+            while abs(term) > 1e-18:
+                total += term
+                m += 1
+                term *= -h / (k + m + 1)
+            values.append(total)
+        return values
+    values = [-math.expm1(-h) / h]
+    for k in range(1, count):
+        values.append((1.0 - k * values[-1]) / h)
+    return values
+
+
+def exponential_weights(nodes: Sequence[float], h: float) -> list[float]:
+    """Weights of the estimates at `nodes` over an exponential step of length h; they sum to 1.
+
+    Nodes are in units of the step: 0 its start, 1 its end, the past negative. Exact where the estimate is a
+    polynomial of degree len(nodes) - 1 in lambda: Lu et al. 2022, arXiv:2211.01095; Xue et al. 2023, arXiv:2309.05019.
+    """
+    integrals = moments(h, len(nodes))
+    weights = []
+    for j, node in enumerate(nodes):
+        polynomial = [1.0]  # Lagrange basis, lowest power first
+        for k, other in enumerate(nodes):
+            if k != j:
+                scale = 1.0 / (node - other)
+                shifted = [0.0, *polynomial]
+                polynomial = [scale * (shifted[n] - other * (polynomial[n] if n < len(polynomial) else 0.0))
+                              for n in range(len(shifted))]  # fmt: skip
+        weights.append(sum(c * i for c, i in zip(polynomial, integrals, strict=True)) / integrals[0])
+    return weights
