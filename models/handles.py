@@ -71,14 +71,13 @@ class Vae:
 class ControlNet:
     """A network that adds to another's blocks what it sees in a hint picture.
 
-    soft: each residual counts `soft` times the one after it; 1 = all alike. factor: hint pixels per latent cell.
+    soft: each residual counts `soft` times the one after it; 1 = all alike.
     """
 
     socket: ClassVar[str] = "CONTROL_NET"
 
     network: Blueprint
     soft: float = 1.0
-    factor: int = 8
 
     def but(self, **changes: object) -> ControlNet:
         return replace(self, **changes)  # type: ignore[arg-type]

@@ -20,7 +20,7 @@ WORD_END = "</w>"
 _SPECIAL = re.compile(f"({re.escape(START)}|{re.escape(END)})")
 _CONTRACTIONS = ("'s", "'t", "'re", "'ve", "'m", "'ll", "'d")
 # Unicode's White_Space; str.isspace() would add the four ASCII separators.
-_SPACES = frozenset("\t\n\x0b\x0c\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B))))
+_SPACES = {*"\t\n\x0b\x0c\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000", *map(chr, range(0x2000, 0x200B))}
 _REMEMBERED = 1 << 16
 
 
@@ -38,6 +38,10 @@ class Tokenizer:
                 "a vocabulary without CLIP's marks", got=f"{len(vocab)} tokens, none is {missing}",
                 expected=f"tokens {START} and {END}", remedy="Use the vocab.json that belongs to the text encoder.",
             ) from None
+
+    @property
+    def size(self) -> int:
+        return len(self._vocab)
 
     def encode(self, text: str) -> list[int]:
         ids: list[int] = []

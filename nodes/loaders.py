@@ -1,0 +1,166 @@
+"""Model files into models. Only headers are read here; weights follow when something must run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+from ..errors import InputError, Unsupported
+from ..executor.spec import Choices, Context, Extra, Listing, Optional, Out, Services, node
+from ..models.handles import Clip, Model, Vae, Vocabulary
+from ..models.services import Models
+
+if TYPE_CHECKING:
+    from ..models.checkpoint import Loaded
+
+WEIGHT_TYPES = ("default", "fp8_e4m3fn", "fp8_e4m3fn_fast", "fp8_e5m2")
+ENCODER_TYPES = (
+    "stable_diffusion", "stable_cascade", "sd3", "stable_audio", "mochi", "ltxv", "pixart", "cosmos", "lumina2", "wan",
+    "hidream", "chroma", "ace", "omnigen2", "qwen_image", "hunyuan_image", "flux2", "ovis",
+)  # fmt: skip
+PAIR_TYPES = (
+    "sdxl", "sd3", "flux", "hunyuan_video", "hidream", "hunyuan_image", "hunyuan_video_15", "kandinsky5",
+    "kandinsky5_image", "ltxv", "newbie",
+)  # fmt: skip
+PIXELS = "pixel_space"
+
+
+class Checkpoint(NamedTuple):
+    """The three parts of a checkpoint."""
+
+    model: Annotated[Model, Out("MODEL"), "Removes noise from latents."]
+    clip: Annotated[Clip, Out("CLIP"), "Reads prompts."]
+    vae: Annotated[Vae, Out("VAE"), "Turns pictures into latents and back."]
+
+
+def checkpoint_file(ckpt_name: str, services: Services) -> str:
+    return services[Models].fingerprint("checkpoints", ckpt_name)
+
+
+@node("CheckpointLoaderSimple", category="loaders", title="Load Checkpoint", reads=checkpoint_file)
+def load_checkpoint(
+    ckpt_name: Annotated[str, Choices.files("checkpoints"), "File in the checkpoints folder."], ctx: Context
+) -> Checkpoint:
+    """Load all parts of a model from one file."""
+    return parts(ctx.service(Models).find("checkpoints", ckpt_name))
+
+
+def diffusers_folder(model_path: str, services: Services) -> str:
+    return services[Models].fingerprint("diffusers", model_path)
+
+
+@node("DiffusersLoader", category="advanced/loaders/deprecated", title="DiffusersLoader", reads=diffusers_folder)
+def load_diffusers(
+    model_path: Annotated[str, Choices.files("diffusers"), "Folder with a model_index.json."], ctx: Context
+) -> Checkpoint:
+    """Load all parts of a model from a folder in Diffusers' layout."""
+    return parts(ctx.service(Models).find("diffusers", model_path))
+
+
+def parts(path: Path) -> Checkpoint:
+    """Model, CLIP and VAE of a file or folder. Raises BadWeights, UnknownFamily, InputError where one is missing."""
+    from ..models.checkpoint import load_checkpoint as read
+
+    loaded = read(path)
+    if not loaded.text or loaded.vae is None:
+        absent = "text encoder" if not loaded.text else "autoencoder"
+        raise InputError(
+            f"{path.name} holds no {absent}", expected="a whole checkpoint",
+            remedy="Load its parts with UNETLoader, CLIPLoader and VAELoader.",
+        )
+    return Checkpoint(model_of(loaded), clip_of(loaded), Vae(loaded.vae, loaded.latent))
+
+
+def model_of(loaded: Loaded) -> Model:
+    """The U-Net with the sampling its file declares."""
+    from ..samplers.guides import Guiding
+    from ..samplers.prediction import discrete
+
+    if loaded.unet is None:
+        raise InputError("the file holds no U-Net", remedy="Choose another file.")
+    return Model(loaded.unet, loaded.latent, discrete(loaded.prediction, zsnr=loaded.zsnr), Guiding())
+
+
+def clip_of(loaded: Loaded) -> Clip:
+    return Clip(loaded.text, Vocabulary(loaded.metadata, loaded.folder))
+
+
+def unet_file(unet_name: str, services: Services) -> str:
+    return services[Models].fingerprint("diffusion_models", unet_name)
+
+
+@node("UNETLoader", category="advanced/loaders", title="Load Diffusion Model", reads=unet_file)
+def load_unet(
+    unet_name: Annotated[str, Choices.files("diffusion_models"), "File in the diffusion_models folder."],
+    weight_dtype: Annotated[str, Choices(WEIGHT_TYPES), "How weights are kept in memory."],
+    ctx: Context,
+) -> Annotated[Model, "Removes noise from latents."]:
+    """Load a denoising network alone."""
+    from ..models.checkpoint import load_unet as read
+
+    if weight_dtype != "default":
+        raise Unsupported("weights kept in fp8", got=weight_dtype, expected="default")
+    return model_of(read(ctx.service(Models).find("diffusion_models", unet_name)))
+
+
+def clip_file(clip_name: str, services: Services) -> str:
+    return services[Models].fingerprint("text_encoders", clip_name)
+
+
+@node("CLIPLoader", category="advanced/loaders", title="Load CLIP", reads=clip_file)
+def load_clip(
+    clip_name: Annotated[str, Choices.files("text_encoders"), "File in the text_encoders folder."],
+    type: Annotated[str, Choices(ENCODER_TYPES), "The model the encoder is for."],
+    ctx: Context,
+    device: Annotated[str, Choices(("default", "cpu")), Optional(), Extra({"advanced": True})] = "default",
+) -> Annotated[Clip, "Reads prompts."]:
+    """Load a text encoder alone."""
+    from ..models.checkpoint import load_text
+
+    if type != "stable_diffusion":
+        raise Unsupported(f"text encoders of {type}", got=type, expected="stable_diffusion")
+    return clip_of(load_text(ctx.service(Models).find("text_encoders", clip_name)))
+
+
+def clip_files(clip_name1: str, clip_name2: str, services: Services) -> tuple[str, str]:
+    models: Models = services[Models]
+    return models.fingerprint("text_encoders", clip_name1), models.fingerprint("text_encoders", clip_name2)
+
+
+@node("DualCLIPLoader", category="advanced/loaders", title="DualCLIPLoader", reads=clip_files)
+def load_two_clips(
+    clip_name1: Annotated[str, Choices.files("text_encoders"), "First file in the text_encoders folder."],
+    clip_name2: Annotated[str, Choices.files("text_encoders"), "Second file."],
+    type: Annotated[str, Choices(PAIR_TYPES), "The model the encoders are for."],
+    ctx: Context,
+    device: Annotated[str, Choices(("default", "cpu")), Optional(), Extra({"advanced": True})] = "default",
+) -> Annotated[Clip, "Reads prompts."]:
+    """Load the two text encoders of a model that has two."""
+    models = ctx.service(Models)
+    for name in (clip_name1, clip_name2):
+        models.find("text_encoders", name)
+    raise Unsupported(f"pairs of text encoders for {type}", got=type, expected="a model with one text encoder")
+
+
+def vae_names(services: Services) -> tuple[str, ...] | None:
+    listing: Listing | None = services.get(Listing)
+    files = None if listing is None else listing.choices("vae")
+    return None if files is None else (*files, PIXELS)
+
+
+def vae_file(vae_name: str, services: Services) -> str:
+    return vae_name if vae_name == PIXELS else services[Models].fingerprint("vae", vae_name)
+
+
+@node("VAELoader", category="loaders", title="Load VAE", reads=vae_file)
+def load_vae(
+    vae_name: Annotated[str, Choices(vae_names), "File in the vae folder."], ctx: Context
+) -> Annotated[Vae, "Turns pictures into latents and back."]:
+    """Load an autoencoder alone."""
+    from ..models.checkpoint import load_vae as read
+
+    if vae_name == PIXELS:
+        raise Unsupported("models that work on pixels", got=PIXELS, expected="a file")
+    loaded = read(ctx.service(Models).find("vae", vae_name))
+    assert loaded.vae is not None
+    return Vae(loaded.vae, loaded.latent)
