@@ -28,9 +28,11 @@ class Placement:
     def linear(self, inp: int, out: int, *, bias: bool = True) -> nn.Linear:
         return nn.Linear(inp, out, bias=bias, device=self.device, dtype=self.dtype)
 
-    def conv(self, inp: int, out: int, kernel: int = 3, *, stride: int = 1, padding: int | None = None) -> nn.Conv2d:
+    def conv(
+        self, inp: int, out: int, kernel: int = 3, *, stride: int = 1, padding: int | None = None, bias: bool = True
+    ) -> nn.Conv2d:
         pad = kernel // 2 if padding is None else padding
-        return nn.Conv2d(inp, out, kernel, stride=stride, padding=pad, device=self.device, dtype=self.dtype)
+        return nn.Conv2d(inp, out, kernel, stride=stride, padding=pad, bias=bias, device=self.device, dtype=self.dtype)
 
     def group_norm(self, channels: int, *, eps: float = 1e-5) -> nn.GroupNorm:
         return nn.GroupNorm(self.groups, channels, eps=eps, device=self.device, dtype=self.dtype)

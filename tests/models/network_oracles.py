@@ -14,7 +14,8 @@ UNET = {
 }  # fmt: skip
 
 VAE = {
-    "in_channels": 3, "out_channels": 3, "latent_channels": 4, "block_out_channels": (32, 32, 64), "layers_per_block": 1,
+    "in_channels": 3, "out_channels": 3, "latent_channels": 4, "block_out_channels": (32, 32, 64),
+    "layers_per_block": 1,
     "down_block_types": ("DownEncoderBlock2D",) * 3, "up_block_types": ("UpDecoderBlock2D",) * 3,
 }  # fmt: skip
 
@@ -67,4 +68,4 @@ def noise(*shape: int, dtype: torch.dtype = torch.float32, seed: int = 1) -> tor
 def difference(ours: torch.Tensor, theirs: torch.Tensor) -> float:
     """max|difference| / std."""
     assert ours.shape == theirs.shape
-    return float((ours - theirs).abs().max() / theirs.std())
+    return float((ours - theirs).detach().abs().max() / theirs.std())

@@ -13,12 +13,19 @@ from carrara.models.blueprint import Blueprint
 from carrara.models.checkpoint import load_controlnet, load_text, load_unet, load_vae
 from carrara.models.compute import Compute
 from carrara.models.residency import Residency
+from carrara.models.vae.taesd import TAESDConfig, TAESDDecoder, TAESDEncoder
 from network_oracles import difference, noise
 
 LIMITS = [
     pytest.param(torch.float64, "fp64", 1e-9, id="float64"),
     pytest.param(torch.float32, "fp32", 1e-4, id="float32"),
 ]
+UNETS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "inpainting": {"in_channels": 9},
+    "shallow": {"layers_per_block": 1, "block_out_channels": (64, 64, 128)},
+    "linear": {"use_linear_projection": True},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -38,16 +45,7 @@ def ours(blueprint: Blueprint, dtype: str) -> Callable[..., Any]:
 
 
 @pytest.mark.parametrize(("dtype", "name", "limit"), LIMITS)
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {},
-        {"in_channels": 9},
-        {"layers_per_block": 1, "block_out_channels": (64, 64, 128)},
-        {"use_linear_projection": True},
-    ],
-    ids=["plain", "inpainting", "shallow", "linear"],
-)
+@pytest.mark.parametrize("changes", UNETS.values(), ids=UNETS.keys())
 def test_unet(changes: dict[str, Any], dtype: torch.dtype, name: str, limit: float, tmp_path: Path) -> None:
     theirs = oracles.unet(dtype, **changes)
     loaded = load_any_unet(saved(theirs, tmp_path))
@@ -125,3 +123,26 @@ def test_a_unet_file_of_diffusers_is_recognised(tmp_path: Path) -> None:
     loaded = load_unet(saved(oracles.unet(torch.float32), tmp_path))
     assert loaded.family is not None and loaded.family.name == "sd15"
     assert loaded.unet is not None and loaded.unet.config.transformer_depth == (1, 1, 0)
+
+
+@pytest.mark.parametrize(("dtype", "name", "limit"), LIMITS)
+def test_taesd(dtype: torch.dtype, name: str, limit: float, tmp_path: Path) -> None:
+    from diffusers import AutoencoderTiny
+
+    theirs = oracles.shaken(AutoencoderTiny(), dtype)
+    decoder, encoder = TAESDDecoder(TAESDConfig(), dtype=dtype), TAESDEncoder(TAESDConfig(), dtype=dtype)
+    weights = theirs.state_dict()
+    decoder.load_state_dict(
+        {f"{int(n) + 1}.{rest}": v for k, v in weights.items() if k.startswith("decoder") for n, rest in [parts(k)]}
+    )
+    encoder.load_state_dict(
+        {f"{n}.{rest}": v for k, v in weights.items() if k.startswith("encoder") for n, rest in [parts(k)]}
+    )
+    latent, picture = noise(1, 4, 6, 5, dtype=dtype), noise(1, 3, 32, 24, dtype=dtype).sigmoid()
+    assert difference(decoder(latent) * 2 - 1, theirs.decode(latent).sample) <= limit
+    assert difference(encoder(picture), theirs.encode(picture * 2 - 1).latents) <= limit
+
+
+def parts(key: str) -> list[str]:
+    """The layer's number and the rest, of `decoder.layers.3.conv.0.weight`."""
+    return key.split(".", 2)[2].split(".", 1)
