@@ -62,5 +62,7 @@ def rebatch_images(
     for part in parts:
         shapes = {tuple(picture.shape[1:]) for picture in part}
         if len(shapes) > 1:
-            raise InputError("pictures of different size cannot be one batch", got=sorted(shapes), remedy="Resize them first.")
+            raise InputError(
+                "pictures of different size cannot be one batch", got=sorted(shapes), remedy="Resize them first."
+            )
     return [torch.cat(part) for part in parts]

@@ -75,7 +75,8 @@ _OUTPUT_FOLDER = {
     validate=_missing,
 )
 def load_image_output(
-    image: Annotated[str, Choices.of_kind("output_images", open=True), Upload("image"), Extra(_OUTPUT_FOLDER)], ctx: Context
+    image: Annotated[str, Choices.of_kind("output_images", open=True), Upload("image"), Extra(_OUTPUT_FOLDER)],
+    ctx: Context,
 ) -> Loaded:
     """Read a picture that an earlier run saved."""
     return load_image(image, ctx)

@@ -67,9 +67,7 @@ def image_scale_to_total_pixels(
 @node("ImageScaleToMaxDimension", category="image/upscaling")
 def image_scale_to_max_dimension(
     image: Image,
-    upscale_method: Annotated[
-        str, Choices(("area", "lanczos", "bilinear", "nearest-exact", "bilinear", "bicubic"))
-    ],
+    upscale_method: Annotated[str, Choices(("area", "lanczos", "bilinear", "nearest-exact", "bilinear", "bicubic"))],
     largest_size: Annotated[int, SIDE, "Pixels of the longer side."] = 512,
 ) -> Image:
     """Resize pictures to a longer side, keeping their proportions."""

@@ -14,13 +14,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import ascii_lowercase
 
 from ..errors import InputError, PathEscape, StorageError
 
 KINDS = ("input", "output", "temp")
-PICTURES = frozenset(
-    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".ico", ".mpo", ".heic"}
-)
+_COMMON = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"}
+PICTURES = frozenset(_COMMON | {".jpe", ".jfif", ".tif", ".tiff", ".avif", ".ico", ".mpo"})
 _ANNOTATED = re.compile(r"(?P<name>.*) \[(?P<kind>input|output|temp)\]", re.DOTALL)
 _REMEDIES = {
     errno.ENOSPC: "The disk is full: free some space.",
@@ -65,7 +65,7 @@ class Files:
     output_dir: Path
     temp_dir: Path
     metadata: bool = True
-    session: str = field(default_factory=lambda: "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(5)))
+    session: str = field(default_factory=lambda: "".join(secrets.choice(ascii_lowercase) for _ in range(5)))
     _hashes: dict[Path, tuple[tuple[int, int], str]] = field(default_factory=dict, repr=False, compare=False)
 
     def root(self, kind: str) -> Path:
@@ -130,13 +130,13 @@ class Files:
         """
         root = self.root(kind)
         named = os.path.normpath(tokens(prefix, width, height, time.localtime()))
-        folder = inside(root, os.path.dirname(named))
         subfolder, stem = os.path.split(named)
+        folder = inside(root, subfolder)
         if "\0" in stem:
             raise PathEscape("a file name cannot hold a zero byte", got=prefix)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            taken = [_number(entry, stem) for entry in os.listdir(folder)]
+            taken = [_number(entry.name, stem) for entry in folder.iterdir()]
         except OSError as error:
             raise _storage(folder, error) from error
         return Slot(kind, folder, subfolder, stem, max(taken, default=0) + 1)
@@ -199,7 +199,7 @@ def write_file(path: Path, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         part = _part(path.parent, data)
         try:
-            os.replace(part, path)
+            part.replace(path)
         except BaseException:
             part.unlink(missing_ok=True)
             raise
@@ -224,9 +224,8 @@ def add_file(folder: Path, name: Callable[[int], str], number: int, data: bytes)
 def _part(folder: Path, data: bytes) -> Path:
     """The data in a file under a passing name, in the folder where it will stay."""
     part = folder / f".{secrets.token_hex(8)}.part"
-    handle = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o666)
     try:
-        with open(handle, "wb") as file:
+        with part.open("xb") as file:
             file.write(data)
     except BaseException:
         part.unlink(missing_ok=True)
@@ -245,7 +244,7 @@ def _claim(part: Path, path: Path) -> bool:
             raise
         if path.exists():
             return False
-        os.replace(part, path)
+        part.replace(path)
     return True
 
 

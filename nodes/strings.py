@@ -167,4 +167,6 @@ def regex_replace(
     try:
         return re.sub(regex_pattern, replace, string, count=count, flags=_flags(case_insensitive, multiline, dotall))
     except (re.error, IndexError) as error:
-        raise InputError("the pattern or its replacement is wrong", got=error, expected="a Python regular expression") from error
+        raise InputError(
+            "the pattern or its replacement is wrong", got=error, expected="a Python regular expression"
+        ) from error

@@ -18,7 +18,7 @@ def pad_for_outpaint(x: Tensor, left: int, top: int, right: int, bottom: int, fe
     frame = torch.full((batch, height + top + bottom, width + left + right, channels), GREY, dtype=x.dtype)
     frame[:, top : top + height, left : left + width] = x
     inside = torch.zeros(height, width)
-    if 0 < feathering and feathering * 2 < height and feathering * 2 < width:
+    if feathering > 0 and feathering * 2 < height and feathering * 2 < width:
         rows = _distance(height, top > 0, bottom > 0)
         columns = _distance(width, left > 0, right > 0)
         nearest = torch.minimum(rows[:, None], columns[None, :])
@@ -44,14 +44,16 @@ def paste_faded(onto: Tensor, source: Tensor, x: int, y: int, feather: int) -> T
     rows, columns = source.shape[-2:]
     out = onto.clone()
     below = out[..., y : y + rows, x : x + columns]
-    weight = _ramp(rows, feather, y > 0, y + rows < height)[:, None] * _ramp(columns, feather, x > 0, x + columns < width)
+    weight = _ramp(rows, feather, y > 0, y + rows < height)[:, None] * _ramp(
+        columns, feather, x > 0, x + columns < width
+    )
     weight = weight.to(source)
     out[..., y : y + rows, x : x + columns] = source * weight + below * (1 - weight)
     return out
 
 
 def _ramp(size: int, feather: int, start: bool, end: bool) -> Tensor:
-    """Rising to 1 over `feather` cells from each end that fades. A feather wider than the size folds back, twice dimmed."""
+    """Rising to 1 over `feather` cells from each end that fades. One wider than the size folds back, dimming twice."""
     factors = torch.ones(size)
     for step in range(feather):
         share = (step + 1) / feather

@@ -52,7 +52,7 @@ def _sobel(grey: Tensor) -> tuple[Tensor, Tensor]:
 
 def _is_ridge(strength: Tensor, gx: Tensor, gy: Tensor) -> Tensor:
     """True where no neighbour along the gradient is as strong; beyond the border strength is 0."""
-    eighth = torch.round(180 * torch.atan2(gy, gx) / torch.pi / 45).long() % 8
+    eighth = torch.round(torch.atan2(gy, gx) * (4 / torch.pi)).long() % 8
     height, width = strength.shape[-2:]
     framed = F.pad(strength, (1, 1, 1, 1))
     drop = [strength - framed[..., 1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width] for dy, dx in _NEIGHBOURS]

@@ -162,7 +162,9 @@ def _chunks(texts: Mapping[str, str], after: bool = False) -> PngInfo:
     info = PngInfo()
     for key, text in texts.items():
         if after:
-            info.add(b"comf", key.encode("latin-1", "replace") + b"\0" + text.encode("latin-1", "replace"), after_idat=True)
+            info.add(
+                b"comf", key.encode("latin-1", "replace") + b"\0" + text.encode("latin-1", "replace"), after_idat=True
+            )
         else:
             info.add_text(key, text)
     return info

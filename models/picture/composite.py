@@ -45,7 +45,9 @@ def paste(onto: Tensor, source: Tensor, x: int, y: int, mask: Tensor | None = No
     return out
 
 
-def porter_duff(source: Tensor, source_mask: Tensor, under: Tensor, under_mask: Tensor, mode: str) -> tuple[Tensor, Tensor]:
+def porter_duff(
+    source: Tensor, source_mask: Tensor, under: Tensor, under_mask: Tensor, mode: str
+) -> tuple[Tensor, Tensor]:
     """Composite by one of the modes of `OPERATORS` (Porter and Duff 1984, doi:10.1145/964965.808606, and blends).
 
     source, under: h w c; masks: h w 1, 1 = transparent. Returns the picture and its mask.

@@ -74,4 +74,6 @@ def morphology(x: Tensor, operation: str, size: int) -> Tensor:
             return x - dilate(erode(x, size), size)
         case "bottom_hat":
             return erode(dilate(x, size), size) - x
-    raise InputError("unknown operation", got=operation, expected="erode, dilate, open, close, gradient, top_hat, bottom_hat")
+    raise InputError(
+        "unknown operation", got=operation, expected="erode, dilate, open, close, gradient, top_hat, bottom_hat"
+    )
