@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..errors import InputError, Unsupported
 from ..samplers.inpaint import masked
-from ..samplers.integrate import Row, Step, integrate
+from ..samplers.integrate import Row, Sampler, Step
 from ..samplers.names import SAMPLERS, SCHEDULERS
 from ..samplers.noise import first_noise, wrap
 from ..samplers.schedules import sigmas_for
@@ -36,7 +36,7 @@ class Guide:
     scale: float
 
 
-def row_of(name: str) -> Row:
+def sampler_of(name: str) -> Sampler:
     """A sampler by name; an unknown name is the first of the list, as in files from elsewhere."""
     table = rows()
     if name not in SAMPLERS:
@@ -49,7 +49,7 @@ def row_of(name: str) -> Row:
 def levels_of(model: Model, sampler: str, scheduler: str, steps: int, denoise: float = 1.0) -> list[float]:
     """The sigmas KSampler visits. Empty: nothing to do."""
     name = scheduler if scheduler in SCHEDULERS else SCHEDULERS[0]
-    return sigmas_for(model.sampling, name, steps, denoise, row_of(sampler))
+    return sigmas_for(model.sampling, name, steps, denoise, sampler_of(sampler))
 
 
 def sample(
@@ -69,20 +69,21 @@ def sample(
     """
     if len(sigmas) < 2:
         return latent
-    row = row_of(sampler)
+    row = sampler_of(sampler)
     model = guide.model
     start = fitted(latent.samples, model.latent)
     noise = first_noise(start.shape, seed, latent.batch_index) if add_noise else torch.zeros_like(start)
     place = residency.device
     inner, noise = into_model(start, model.latent).to(place), noise.to(place)
     mask = None if latent.noise_mask is None else mask_for(latent.noise_mask, inner)
+    both = isinstance(row, Row) and row.cfg_pp
     with denoising(
-        model, guide.positive, guide.negative, guide.scale, Canvas(inner, mask), residency, both=row.cfg_pp
+        model, guide.positive, guide.negative, guide.scale, Canvas(inner, mask), residency, both=both
     ) as ask:
         if mask is not None:
             ask = masked(ask, mask, inner, _kept_noise(row, noise, seed), model.sampling.path)
         x = model.sampling.start(inner, noise, sigmas[0])
-        x = integrate(ask, x, sigmas, row, model.sampling.path, seed, on_step=on_step)
+        x = row.run(ask, x, sigmas, model.sampling.path, seed, on_step)
         x = model.sampling.path.finish(x, sigmas[-1])
     return latent.with_samples(out_of_model(x, model.latent).float().cpu())
 
@@ -115,7 +116,7 @@ def mask_for(mask: Tensor, like: Tensor) -> Tensor:
     return fit_batch(small[:, None], len(like)).to(like.device)
 
 
-def _kept_noise(row: Row, noise: Tensor, seed: int) -> Tensor:
+def _kept_noise(row: Sampler, noise: Tensor, seed: int) -> Tensor:
     """The noise on the part that an inpainting run keeps."""
     if not row.fresh_mask_noise:
         return noise

@@ -1,0 +1,142 @@
+"""From noise to latents: samplers, and how a model is sampled and guided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+from ..errors import Unsupported
+from ..executor.spec import Choices, Context, Range, node
+from ..models.handles import Model
+from ..models.residency import Residency
+from ..models.values import Conditioning, Latent
+from ..samplers.names import SAMPLERS, SCHEDULERS
+
+if TYPE_CHECKING:
+    from ..samplers.integrate import Step
+
+SEED = Range(0, 2**64 - 1, control=True)
+STEPS = Range(1, 10000)
+SCALE = Range(0.0, 100.0, step=0.1, round=0.01)
+STEP = Range(0, 10000)
+SWITCH = ("enable", "disable")
+
+
+@node("KSampler", category="sampling", title="KSampler")
+def ksampler(
+    *,
+    model: Annotated[Model, "Removes the noise."],
+    seed: Annotated[int, SEED, "Picks the noise."] = 0,
+    steps: Annotated[int, STEPS, "How many noise levels to visit."] = 20,
+    cfg: Annotated[float, SCALE, "How strongly the positive prompt is followed; 1: only it."] = 8.0,
+    sampler_name: Annotated[str, Choices(SAMPLERS), "How a step is taken."],
+    scheduler: Annotated[str, Choices(SCHEDULERS), "Which noise levels are visited."],
+    positive: Annotated[Conditioning, "What to show."],
+    negative: Annotated[Conditioning, "What to keep away from."],
+    latent_image: Annotated[Latent, "Where to start; its noise mask says which part to make anew."],
+    denoise: Annotated[float, Range(0.0, 1.0, step=0.01), "Below 1 the start shows through."] = 1.0,
+    ctx: Context,
+) -> Annotated[Latent, "The latent without noise."]:
+    """Make a latent: add noise, then remove it step by step."""
+    from ..models.sampling import Guide, levels_of, sample
+
+    sigmas = levels_of(model, sampler_name, scheduler, steps, denoise)
+    guide = Guide(model, positive, negative, cfg)
+    residency = ctx.service(Residency)
+    return sample(guide, latent_image, sampler_name, sigmas, seed, residency, on_step=reporting(ctx))
+
+
+@node("KSamplerAdvanced", category="sampling", title="KSampler (Advanced)")
+def ksampler_advanced(
+    *,
+    model: Annotated[Model, "Removes the noise."],
+    add_noise: Annotated[str, Choices(SWITCH), "disable: the latent is noisy already."],
+    noise_seed: Annotated[int, SEED, "Picks the noise."] = 0,
+    steps: Annotated[int, STEPS, "Steps of the whole run, of which this node may do a part."] = 20,
+    cfg: Annotated[float, SCALE, "How strongly the positive prompt is followed."] = 8.0,
+    sampler_name: Annotated[str, Choices(SAMPLERS), "How a step is taken."],
+    scheduler: Annotated[str, Choices(SCHEDULERS), "Which noise levels are visited."],
+    positive: Annotated[Conditioning, "What to show."],
+    negative: Annotated[Conditioning, "What to keep away from."],
+    latent_image: Annotated[Latent, "Where to start."],
+    start_at_step: Annotated[int, STEP, "First step of this node."] = 0,
+    end_at_step: Annotated[int, STEP, "Step before which it stops."] = 10000,
+    return_with_leftover_noise: Annotated[str, Choices(("disable", "enable")), "enable: another node goes on."],
+    ctx: Context,
+) -> Annotated[Latent, "The latent, noisy where the run is not at its end."]:
+    """Do a part of a run, so that another node may go on with another model or prompt."""
+    from ..models.sampling import Guide, levels_of, sample
+    from ..samplers.schedules import cut
+
+    whole = levels_of(model, sampler_name, scheduler, steps)
+    sigmas = cut(whole, start_at_step, end_at_step, leftover=return_with_leftover_noise == "enable")
+    guide = Guide(model, positive, negative, cfg)
+    return sample(
+        guide, latent_image, sampler_name, sigmas, noise_seed, ctx.service(Residency),
+        add_noise=add_noise != "disable", on_step=reporting(ctx),
+    )  # fmt: skip
+
+
+def reporting(ctx: Context) -> Callable[[Step], None]:
+    """Tells the run how far a sampler is, with a look at the clean estimate for those who want one."""
+    from ..models.preview import Preview
+
+    def on_step(step: Step) -> None:
+        ctx.progress(step.index + 1, step.total, Preview(step.denoised))
+
+    return on_step
+
+
+@node("ModelSamplingDiscrete", category="advanced/model", title="ModelSamplingDiscrete")
+def model_sampling_discrete(
+    *,
+    model: Annotated[Model, "The model to change."],
+    sampling: Annotated[
+        str, Choices(("eps", "v_prediction", "lcm", "x0", "img_to_img")), "What the network was trained to predict."
+    ],
+    zsnr: Annotated[bool, "Trained down to zero signal."] = False,
+) -> Annotated[Model, "The model, sampled that way."]:
+    """Say what a network of a thousand discrete noise levels predicts."""
+    from ..samplers.prediction import discrete
+
+    if sampling == "img_to_img":
+        raise Unsupported("networks that map picture to picture", got=sampling, expected="eps, v_prediction, lcm, x0")
+    return model.but(sampling=discrete(sampling, zsnr=zsnr))
+
+
+@node("ModelSamplingSD3", category="advanced/model", title="ModelSamplingSD3")
+def model_sampling_sd3(
+    model: Annotated[Model, "The model to change."],
+    shift: Annotated[float, Range(0.0, 100.0, step=0.01), "More: longer at high noise."] = 3.0,
+) -> Annotated[Model, "The model, sampled along straight lines."]:
+    """Sample a model as a rectified flow with the time shift of SD3."""
+    from ..samplers.levels import FlowLevels
+    from ..samplers.prediction import flow
+
+    return model.but(sampling=flow(FlowLevels(shift, 1000.0)))
+
+
+@node("RescaleCFG", category="advanced/model", title="RescaleCFG")
+def rescale_cfg(
+    model: Annotated[Model, "The model to change."],
+    multiplier: Annotated[float, Range(0.0, 1.0, step=0.01), "Share of the rescaled guidance."] = 0.7,
+) -> Annotated[Model, "The model, guided that way."]:
+    """Keep strong guidance from burning colours out, for models that predict velocity."""
+    from dataclasses import replace
+
+    from ..samplers.guides import Rescale
+
+    return model.but(guiding=replace(model.guiding, combine=Rescale(multiplier)))
+
+
+@node("APG", category="sampling/custom_sampling", title="Adaptive Projected Guidance")
+def apg(
+    model: Annotated[Model, "The model to change."],
+    eta: Annotated[float, Range(-10.0, 10.0, step=0.01), "Weight of the part along the positive estimate."] = 1.0,
+    norm_threshold: Annotated[float, Range(0.0, 50.0, step=0.1), "Longest guidance; 0: no limit."] = 5.0,
+    momentum: Annotated[float, Range(-5.0, 1.0, step=0.01), "How much of the last steps' guidance is kept."] = 0.0,
+) -> Annotated[Model, "The model, guided that way."]:
+    """Split guidance into the part along the estimate, which saturates colours, and the rest."""
+    from ..samplers.guides import APG
+
+    return model.but(guiding=model.guiding.with_before(APG(eta, norm_threshold, momentum)))
