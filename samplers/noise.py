@@ -49,14 +49,18 @@ class Brownian:
 
         home = torch.device("cpu") if self.device == "cpu" else x.device
         positive = [s for s in sigmas if s > 0]
-        tree = torchsde.BrownianTree(
-            min(positive), torch.zeros(x.shape, dtype=x.dtype, device=home), max(positive), entropy=seed
-        )
+        begin, end = min(positive), max(positive)
+        tree = torchsde.BrownianTree(begin, torch.zeros(x.shape, dtype=x.dtype, device=home), end, entropy=seed)
+
+        def at(sigma: float) -> float:
+            # The tree looks levels up to six decimals, so their float32 rounding is part of the numbers.
+            value = float(torch.tensor(sigma, dtype=torch.float32))
+            return min(max(value, round(begin, 6)), round(end, 6))
 
         def draw(s: float, t: float) -> Tensor:
-            low, high = min(s, t), max(s, t)
             sign = 1.0 if t > s else -1.0
-            return (tree(low, high) * (sign / math.sqrt(high - low))).to(x.device)
+            increment: Tensor = tree(at(min(s, t)), at(max(s, t)))
+            return (increment * (sign / math.sqrt(abs(t - s)))).to(x.device)
 
         return draw
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from .adaptive import Adaptive
 from .aims import ancestral, ancestral_ratio, clean, er_scale, middle_band, sde
-from .clock import half_snr, log_sigma
+from .clock import half_snr, log_sigma, rounded_log_sigma
 from .integrate import Row, Sampler
 from .noise import Brownian
 from .path import VE, Path
@@ -93,6 +93,6 @@ def rows() -> Mapping[str, Sampler]:
         "sa_solver": Row(StochasticAdams(), sde(middle_band()), grid=finite_lambda),
         "sa_solver_pece": Row(StochasticAdams(pece=True), sde(middle_band()), grid=finite_lambda),
         "ddim": Row(Euler(), fresh_mask_noise=True),
-        "uni_pc": Row(UniPC(3, "bh1"), path=ve, grid=above_zero, drop_second_last=True),
-        "uni_pc_bh2": Row(UniPC(3, "bh2"), path=ve, grid=above_zero, drop_second_last=True),
+        "uni_pc": Row(UniPC(3, "bh1", rounded_log_sigma), path=ve, grid=above_zero, drop_second_last=True),
+        "uni_pc_bh2": Row(UniPC(3, "bh2", rounded_log_sigma), path=ve, grid=above_zero, drop_second_last=True),
     }

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from ..clock import exponential_weights
+from ..clock import Clock, exponential_weights, log_sigma
 from ..integrate import Ask, Proposal, Run, Span
 from ..path import Path, move, renoise
 from .multistep import mix
@@ -94,11 +94,13 @@ class UniPC:
 
     variant: B(h) = h ("bh1") or e^h - 1 ("bh2"). `order` falls at both ends of the run; with n steps it is at most
     n - 1. Orders above 1 solve the paper's system R rho = b, second-order predictors and first-order correctors
-    take rho = 1/2 directly.
+    take rho = 1/2 directly. `clock` may be inexact: states then live at the level e^-clock(sigma) while the network
+    is told sigma.
     """
 
     order: int = 3
     variant: Literal["bh1", "bh2"] = "bh1"
+    clock: Clock = log_sigma
 
     def init(self, run: Run) -> None:
         return None
@@ -106,35 +108,42 @@ class UniPC:
     def step(self, ask: Ask, x: Tensor, span: Span, state: Before | None) -> tuple[Proposal, Before]:
         steps, k = span.run.steps, span.index + 1
         most = max(min(self.order, steps - 1), 1)
-        at, estimates = (span.path.lam(span.s),), (span.first.guided,)
+        now = self.clock(span.path, span.s)
+        level = math.exp(-now)
+        estimate = span.first.guided + (1.0 - level / span.s) * (x - span.first.guided)
+        at, estimates = (now,), (estimate,)
         if state is not None:
-            used = self.used(k - 1, most, steps)
-            estimate = self.mended(span.path, state, used, at[0], estimates[0])
-            x = move(span.path, state.x, estimate, state.s, state.d)
-            at, estimates = (*at, *state.at), (*estimates, *state.estimates)
-        x0 = estimates[0]
-        if span.t > 0:
-            x0 = self.ahead(span.path, span.s, span.t, at, estimates, self.used(k, most, steps))
-        return Proposal(x0, x), Before(at[:most], estimates[:most], x, span.s, span.d, span.t, None)
+            mended = self.mended(state, self.used(k - 1, most, steps), now, estimate)
+            before = math.exp(-state.at[0])
+            x = (level / before) * state.x + (1.0 - level / before) * mended
+            at, estimates = (now, *state.at), (estimate, *state.estimates)
+        after = Before(at[:most], estimates[:most], x, span.s, span.d, span.t, None)
+        if span.t <= 0:
+            return Proposal(estimate, x), after
+        to = self.clock(span.path, span.t)
+        x0 = self.ahead(to, at, estimates, self.used(k, most, steps))
+        # The loop moves by the true sigmas; lean the estimate so that it arrives where this clock says.
+        ratio, true = math.exp(now - to), span.t / span.s
+        return Proposal(x0 + ((ratio - true) / (1.0 - true)) * (x - x0), x), after
 
     def used(self, k: int, most: int, steps: int) -> int:
         """Order of the step to grid point k."""
         return k if k < most else min(most, steps + 1 - k)
 
-    def ahead(
-        self, path: Path, s: float, t: float, at: tuple[float, ...], estimates: tuple[Tensor, ...], order: int
-    ) -> Tensor:
-        h = path.lam(t) - path.lam(s)
+    def ahead(self, to: float, at: tuple[float, ...], estimates: tuple[Tensor, ...], order: int) -> Tensor:
+        h = to - at[0]
         if order < 2:
             return estimates[0]
-        ratios = [(at[i] - at[0]) / h for i in range(1, order)]
+        ratios = [(lam - at[0]) / h for lam in at[1:order]]
         rho = [0.5] if order == 2 else self.solve(ratios, h, order - 1)
-        return self.combined(estimates[0], h, rho, [(estimates[i] - estimates[0]) / ratios[i - 1] for i in range(1, order)])
+        slopes = [(estimates[i] - estimates[0]) / ratios[i - 1] for i in range(1, order)]
+        return self.combined(estimates[0], h, rho, slopes)
 
-    def mended(self, path: Path, state: Before, order: int, lam: float, fresh: Tensor) -> Tensor:
-        h = lam - path.lam(state.s)
+    def mended(self, state: Before, order: int, now: float, fresh: Tensor) -> Tensor:
+        """The estimate the last step should have moved along."""
+        h = now - state.at[0]
         base = state.estimates[0]
-        ratios = [(state.at[i] - state.at[0]) / h for i in range(1, order)]
+        ratios = [(lam - state.at[0]) / h for lam in state.at[1:order]]
         rho = [0.5] if order == 1 else self.solve([*ratios, 1.0], h, order)
         slopes = [(state.estimates[i] - base) / ratios[i - 1] for i in range(1, order)]
         return self.combined(base, h, rho, [*slopes, fresh - base])

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from ..clock import between, half_snr, slope_weight
+from ..clock import level_between, slope_weight
 from ..integrate import Ask, Proposal, Run, Span
 from ..path import move, renoise
 
@@ -38,7 +38,7 @@ class Stages:
         reach = path.lam(span.d) - path.lam(s)
         estimate, z, at, before = first, None, s, 0.0
         for r in self.fractions:
-            level = between(half_snr, path, s, t, r)
+            level = level_between(path, s, t, r, x)
             aim = span.aim(path, s, level)
             stage = move(path, x, estimate, s, aim)
             if level > aim:
