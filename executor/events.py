@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .. import errors
+from ..errors import NodeFailed as Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class NodeFailed:
 
     node: str
     display: str
-    error: errors.NodeFailed
+    error: Failure
     inputs: Mapping[str, Any]
     executed: tuple[str, ...]
 

@@ -183,7 +183,7 @@ class Store:
             return
         marks = ",".join("?" * len(keys))
         # `marks` is question marks only; the keys themselves are bound.
-        query = f"SELECT key, meta, payload, sum FROM entry WHERE key IN ({marks})"  # noqa: S608
+        query = f"SELECT key, meta, payload, sum FROM entry WHERE key IN ({marks})"
         for key, meta, payload, sum in self._db.execute(query, keys):
             record = self._read(key, meta, payload, sum)
             if record is None:
@@ -209,13 +209,16 @@ class Store:
             try:
                 data = self._path(record.sum).read_bytes()
             except OSError:
-                return self.forget(record.key, "its file is gone")
+                self.forget(record.key, "its file is gone")
+                return None
             if _checksum(data) != record.sum:
-                return self.forget(record.key, "its file was changed")
+                self.forget(record.key, "its file was changed")
+                return None
         try:
             values = self._codec.decode(data)
         except Exception as error:
-            return self.forget(record.key, f"it cannot be read: {error}")
+            self.forget(record.key, f"it cannot be read: {error}")
+            return None
         return Entry(values, record.ui, record.files)
 
     def forget(self, key: bytes, why: str) -> None:

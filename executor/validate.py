@@ -57,6 +57,14 @@ class Checked:
     targets: tuple[str, ...]
     good: tuple[str, ...]
 
+    def sound(self) -> dict[str, Bound]:
+        """The nodes that the good targets need, in order."""
+        if not self.problems:
+            return dict(self.nodes)
+        nodes = self.nodes
+        order, _ = walk(self.good, lambda id: [wire.source for wire in reversed(nodes[id].wires)])
+        return {id: nodes[id] for id in order}
+
     def dependents(self) -> dict[str, tuple[str, ...]]:
         """For each node with a problem, the targets that depend on it."""
         bad = {problem.node for problem in self.problems}

@@ -1,0 +1,382 @@
+"""One run: nodes whose inputs are ready are called until the targets have their values.
+
+Nothing recurses, so depth costs nothing. The loop stays on the caller's thread; with `workers` > 1 nodes run on threads
+beside it, and no result depends on which of them finishes first.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Any
+
+from ..errors import CarraraError
+from . import events
+from .cache import Entry, Values
+from .calls import Broken, Done, Grown, Job, Outcome, Recipe, Wants, collected, gather
+from .context import Blocker, Context, Expand
+from .expand import as_link, graft
+from .fingerprint import Fingerprints
+from .graph import Link
+from .plan import Planner
+from .ports import NodeSpec
+from .report import Report
+from .result import Cancel, RunResult
+from .validate import Bound, Checked
+from .workers import Crew, Finished
+
+if TYPE_CHECKING:
+    from .run import Executor
+
+LATER = 1 << 40
+NOTHING: frozenset[str] = frozenset()
+
+
+class Run:
+    """The state of one run. Only the loop's thread touches it."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        checked: Checked,
+        cancel: Cancel,
+        sink: events.Sink | None,
+        workflow: Mapping[str, Any] | None,
+    ) -> None:
+        self.executor = executor
+        self.checked = checked
+        self.cancel = cancel
+        self.workflow = workflow
+        self.nodes = checked.sound()
+        self.place = {id: i for i, id in enumerate(self.nodes)}
+        self.keys = Fingerprints(Context(services=executor.services), executor.salt)
+        self.planner = Planner(self.nodes, self.keys, executor.cache, executor.store)
+        self.crew = Crew(executor.workers, executor.scope)
+        self.report = Report(sink)
+        self.recipes: dict[NodeSpec, Recipe] = {}
+        self.keep: dict[str, list[str]] = {}  # what stands for targets, and those targets
+        self.values: dict[str, Values] = {}
+        self.waiting: dict[str, int] = {}
+        self.consumers: dict[str, list[str]] = {}
+        self.uses: dict[str, int] = {}
+        self.asked: dict[str, frozenset[str]] = {}
+        self.grown: dict[str, Grown] = {}
+        self.ready: list[tuple[int, str]] = []
+        self.halted = False
+        self.prompt: Mapping[str, Any] | None = None
+
+    def plan(self) -> Planner:
+        """Fingerprint every node and find out which must run."""
+        planner = self.planner
+        for id, bound in self.nodes.items():
+            self.keys.add(id, bound)
+        if self.executor.store is not None:
+            self.executor.store.begin()
+        self.executor.cache.begin({key for key in self.keys.keys.values() if key is not None})
+        planner.adopt(self.nodes)
+        for id in self.checked.good:
+            self.keep.setdefault(planner.same(id), []).append(id)
+        self.enlist(planner.need(self.keep, self.values))
+        for id in self.keep:
+            # A stored target is read now: should it be damaged, it still runs.
+            if id in planner.hits and not self.have(id):
+                self.enlist(planner.need([id], self.values))
+        return planner
+
+    def go(self, begun: float) -> RunResult:
+        """Run to the end, whatever that is."""
+        status = "done"
+        try:
+            self.plan()
+            self.report.planned(self.planner, self.keep)
+            with self.executor.scope():
+                self.loop()
+            if self.cancel.is_set() and self.planner.todo:
+                status = "interrupted"
+        except KeyboardInterrupt:
+            status = "interrupted"
+        finally:
+            self.halted = True
+            self.crew.close()
+            self.flush()
+        return self.report.result(status, begun, self.checked, self.nodes, self.planner, self.keep, self.values)
+
+    def flush(self) -> None:
+        store = self.executor.store
+        if store is not None:
+            store.flush()
+            for trouble in store.troubles():
+                self.report.emit(events.CacheTrouble(trouble))
+
+    # --- the loop ------------------------------------------------------------------------------------------
+
+    def loop(self) -> None:
+        ready = self.ready
+        crew = self.crew
+        report = self.report
+        stopped = self.cancel.is_set
+        while report.failure is None and not stopped():
+            if ready and crew.free:
+                self.launch(heappop(ready)[1])
+                if crew.busy:
+                    self.collect(crew.finished())
+            elif crew.busy:
+                self.collect(crew.finished(block=True))
+            else:
+                return
+        self.halted = True
+        self.collect(crew.drain())
+
+    def collect(self, finished: Iterable[Finished]) -> None:
+        for job, outcome, seconds in finished:
+            self.settle(job.id, outcome, seconds, job.inputs)
+
+    def enlist(self, new: list[str]) -> None:
+        """Count for each new node what it waits for, and start those that wait for nothing."""
+        todo = self.planner.todo
+        same = self.planner.same
+        consumers = self.consumers
+        uses = self.uses
+        for id in new:
+            bound = self.nodes[id]
+            lazy = self.planner.lazy(bound.spec)
+            unmet = 0
+            for param, source, _ in bound.wires:
+                source = same(source)
+                uses[source] = uses.get(source, 0) + 1
+                if source in todo and param not in lazy:
+                    unmet += 1
+                    consumers.setdefault(source, []).append(id)
+            self.waiting[id] = unmet
+            if not unmet:
+                self.push(id, bound.spec)
+
+    def push(self, id: str, spec: NodeSpec) -> None:
+        """Ready. What shows something, or waits by itself, goes first; else the order of the graph."""
+        place = self.place[id]
+        heappush(self.ready, (place if spec.output or spec.is_async else place + LATER, id))
+
+    def hold(self, id: str, sources: Iterable[str]) -> None:
+        """Let a node wait for these too; it is launched again when they are there."""
+        sources = list(dict.fromkeys(sources))
+        self.enlist(self.planner.need(sources, self.values))
+        unmet = [source for source in sources if source in self.planner.todo]
+        for source in unmet:
+            self.consumers.setdefault(source, []).append(id)
+        self.waiting[id] = len(unmet)
+        if not unmet:
+            self.push(id, self.nodes[id].spec)
+
+    def have(self, id: str) -> bool:
+        """Whether a node's values are at hand, after reading them from disk if need be."""
+        if id in self.values:
+            return True
+        entry = self.planner.take(id)
+        if entry is None:
+            return False
+        self.values[id] = entry.values
+        return True
+
+    # --- calling -------------------------------------------------------------------------------------------
+
+    def launch(self, id: str) -> None:
+        """Call one node, or let it wait on if something it needs has gone."""
+        if id in self.grown:
+            self.harvest(id)
+            return
+        bound = self.nodes[id]
+        recipe = self.recipes.get(bound.spec)
+        if recipe is None:
+            recipe = self.recipes[bound.spec] = Recipe(bound.spec)
+        asked = self.asked.get(id, NOTHING) if recipe.lazy else NOTHING
+        values = self.values
+        same = self.planner.same
+        absent: list[str] = []
+        for param, source, _ in bound.wires:
+            source = same(source)
+            if source not in values and (param not in recipe.lazy or param in asked) and not self.have(source):
+                absent.append(source)
+        if absent:
+            self.hold(id, absent)
+            return
+        self.report.started(id)
+        if recipe.plain and self.crew.inline and self.call(id, bound):
+            return
+        job = self.job(id, bound, recipe)
+        if bound.spec.is_async:
+            self.crew.start_async(job)
+        elif self.crew.inline:
+            begun = time.perf_counter()
+            outcome = job.run()
+            self.settle(id, outcome, time.perf_counter() - begun, job.inputs)
+        else:
+            self.crew.start(job)
+
+    def call(self, id: str, bound: Bound) -> bool:
+        """The short way for a node that takes and gives single values; False where it does not apply."""
+        arguments = dict(bound.literals)
+        values = self.values
+        same = self.planner.same
+        for param, source, slot in bound.wires:
+            given = values[same(source)][slot]
+            if len(given) != 1 or type(given[0]) is Blocker:
+                return False
+            arguments[param] = given[0]
+        outcome: Outcome
+        begun = time.perf_counter()
+        try:
+            outcome = collected(bound.spec, [bound.spec.function(**arguments)], [])
+        except BaseException as error:
+            outcome = Broken(error)
+        self.settle(id, outcome, time.perf_counter() - begun, arguments)
+        return True
+
+    def job(self, id: str, bound: Bound, recipe: Recipe) -> Job:
+        """A node with all it is to be called with."""
+        inputs: dict[str, list[Any]] = {name: [value] for name, value in bound.literals.items()}
+        missing: set[str] = set()
+        for param, source, slot in bound.wires:
+            if param in recipe.raw:
+                inputs[param] = [[source, slot]]
+                continue
+            found = self.values.get(self.planner.same(source))
+            if found is None:
+                missing.add(param)
+            else:
+                inputs[param] = found[slot]
+        spec = bound.spec
+        context = Context(
+            node_id=id,
+            title=bound.title,
+            prompt=self.as_prompt() if spec.context else None,
+            workflow=self.workflow,
+            services=self.executor.services,
+            report=lambda value, total, preview: self.report.progress(id, value, total, preview),
+            cancelled=lambda: self.halted or self.cancel.is_set(),
+        )
+        extra = {param: self.hidden(what, id) for param, what in spec.hidden.items()}
+        if spec.context is not None:
+            extra[spec.context] = context
+        return Job(id, recipe, inputs, frozenset(missing), context, extra)
+
+    def as_prompt(self) -> Mapping[str, Any]:
+        if self.prompt is None:
+            self.prompt = self.checked.api()
+        return self.prompt
+
+    def hidden(self, what: str, id: str) -> Any:
+        if what == "UNIQUE_ID":
+            return id
+        if what == "PROMPT":
+            return self.as_prompt()
+        if what == "EXTRA_PNGINFO":
+            return None if self.workflow is None else {"workflow": self.workflow}
+        return None if self.executor.hidden is None else self.executor.hidden(what, id)
+
+    # --- outcomes ------------------------------------------------------------------------------------------
+
+    def settle(self, id: str, outcome: Outcome, seconds: float, inputs: Mapping[str, Any]) -> None:
+        if type(outcome) is Done:
+            self.done(id, outcome, seconds)
+            return
+        self.report.spent(id, seconds)
+        try:
+            if type(outcome) is Wants:
+                self.asked[id] = self.asked.get(id, NOTHING) | outcome.params
+                wires = self.nodes[id].wires
+                self.hold(id, [self.planner.same(w.source) for w in wires if w.param in outcome.params])
+            elif type(outcome) is Grown:
+                self.grow(id, outcome)
+        except CarraraError as error:
+            outcome = Broken(error)
+        if type(outcome) is Broken:
+            self.report.broken(id, outcome.error, inputs, self.place)
+
+    def done(self, id: str, done: Done, seconds: float) -> None:
+        """Keep a node's outputs, free what only it used, and start what waited for it."""
+        spec = self.nodes[id].spec
+        self.planner.finished(id)
+        twins = self.keep.get(id)
+        key = self.keys.keys[id]
+        if key is not None and not done.skipped:
+            entry = Entry(done.values, done.ui, done.files)
+            executor = self.executor
+            executor.cache.put(key, entry)
+            if executor.store is not None and (twins or spec.output or seconds >= executor.store_seconds):
+                executor.store.put(key, entry)
+        if twins is not None or self.uses.get(id):
+            self.values[id] = done.values
+        self.report.done(id, done, seconds, twins)
+        waiting = self.waiting
+        for consumer in self.consumers.pop(id, ()):
+            waiting[consumer] -= 1
+            if not waiting[consumer]:
+                self.push(consumer, self.nodes[consumer].spec)
+        self.release(wire.source for wire in self.nodes[id].wires)
+
+    def release(self, sources: Iterable[str]) -> None:
+        """One consumer less; the last one frees the values."""
+        uses = self.uses
+        for source in sources:
+            source = self.planner.same(source)
+            uses[source] -= 1
+            if not uses[source] and source not in self.keep:
+                self.values.pop(source, None)
+                self.planner.hits.pop(source, None)
+
+    # --- expansion -----------------------------------------------------------------------------------------
+
+    def grow(self, id: str, grown: Grown) -> None:
+        """Take the new nodes in; the node itself waits for what its results link to."""
+        outputs: list[str] = []
+        for result in grown.results:
+            if type(result) is not Expand:
+                continue
+            made = graft(result, self.executor.catalogue, self.nodes)
+            for new, bound in made.items():
+                self.place[new] = len(self.place)
+                self.nodes[new] = bound
+                self.keys.add(new, bound)
+                shown = result.nodes[new].get("override_display_id")
+                self.report.shown_as[new] = shown or self.report.shown_as.get(id, id)
+                if bound.spec.output:
+                    outputs.append(new)
+            self.planner.adopt(made)
+        self.grown[id] = grown
+        sources = self.linked(grown)
+        for source in sources:
+            self.uses[source] = self.uses.get(source, 0) + 1
+        self.enlist(self.planner.need([self.planner.same(o) for o in outputs], self.values))
+        self.hold(id, sources)
+
+    def linked(self, grown: Grown) -> list[str]:
+        """The nodes that an expansion's results link to."""
+        found: dict[str, None] = {}
+        for result in grown.results:
+            for value in result.result if type(result) is Expand else ():
+                link = as_link(value, self.nodes)
+                if link is not None:
+                    found[self.planner.same(link.node)] = None
+        return list(found)
+
+    def harvest(self, id: str) -> None:
+        """Everything a grown node waited for is there: these are its outputs."""
+        grown = self.grown[id]
+        sources = self.linked(grown)
+        absent = [source for source in sources if not self.have(source)]
+        if absent:
+            self.hold(id, absent)
+            return
+        del self.grown[id]
+
+        def values(value: Any) -> list[Any] | None:
+            link: Link | None = as_link(value, self.nodes)
+            return None if link is None else self.values[self.planner.same(link.node)][link.slot]
+
+        try:
+            outcome: Outcome = gather(self.nodes[id].spec, grown.results, grown.skipped, grown.blocked, values)
+        except (CarraraError, IndexError) as error:
+            outcome = Broken(error)
+        self.settle(id, outcome, 0.0, {})
+        self.release(sources)
