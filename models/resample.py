@@ -21,7 +21,9 @@ def resample(x: Tensor, width: int, height: int, method: str, crop: str = "disab
     x: b c *frames h w; each frame is resized alone. Raises InputError for sizes below 1 and unknown methods.
     """
     if width < 1 or height < 1:
-        raise InputError("a resized picture needs at least one pixel each way", got=f"{width}×{height}", expected="≥ 1×1")
+        raise InputError(
+            "a resized picture needs at least one pixel each way", got=f"{width}×{height}", expected="≥ 1×1"
+        )
     frames = x.shape[2:-2]
     if frames:
         x = x.flatten(2, -3).movedim(2, 1).flatten(0, 1)
@@ -43,6 +45,7 @@ def crop_to_aspect(x: Tensor, width: int, height: int) -> Tensor:
         left = round((old_width - old_width * (new / old)) / 2)
     elif old < new:
         top = round((old_height - old_height * (old / new)) / 2)
+    left, top = min(left, (old_width - 1) // 2), min(top, (old_height - 1) // 2)
     return x[..., top : old_height - top, left : old_width - left]
 
 
@@ -52,7 +55,9 @@ def _resize(x: Tensor, width: int, height: int, method: str) -> Tensor:
     if method == "bislerp":
         return bislerp(x, width, height)
     if method not in IMAGE_METHODS:
-        raise InputError("unknown resize method", got=method, expected=", ".join(dict.fromkeys(IMAGE_METHODS + LATENT_METHODS)))
+        raise InputError(
+            "unknown resize method", got=method, expected=", ".join(dict.fromkeys(IMAGE_METHODS + LATENT_METHODS))
+        )
     return F.interpolate(x, size=(height, width), mode=method)
 
 
