@@ -1,2 +1,223 @@
-def main() -> None:
-    pass
+"""The command line: one thin function per command. Nothing here imports torch before a workflow really runs."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .errors import CarraraError, Interrupted
+
+DONE, INVALID, FAILED, INTERRUPTED = 0, 2, 3, 130
+
+app = typer.Typer(
+    name="carrara",
+    help="Run, check and convert node workflows for diffusion models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+models_app = typer.Typer(no_args_is_help=False, help="Which model files are where, and what is in them.")
+app.add_typer(models_app, name="models")
+
+
+class DType(StrEnum):
+    auto = "auto"
+    fp32 = "fp32"
+    bf16 = "bf16"
+    fp16 = "fp16"
+
+
+Models = Annotated[list[Path] | None, typer.Option("--models", help="Model folder or extra_model_paths.yaml.")]
+InputDir = Annotated[Path | None, typer.Option("--input-dir", help="Where LoadImage looks.")]
+Packs = Annotated[list[Path] | None, typer.Option("--custom-nodes", help="Folder with third-party node packs.")]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable: one JSON object on the last line.")]
+ObjectInfo = Annotated[Path | None, typer.Option("--object-info", help="Signatures of other nodes (.json, .json.xz).")]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="NODE.input=VALUE", help="Change an input.")]
+
+
+@app.command()
+def run(
+    file: Annotated[Path, typer.Argument(help="Workflow: API form, editor form, or a picture that carries one.")],
+    set_: Set = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Where saved files go.")] = Path("output"),
+    models: Models = None,
+    input_dir: InputDir = None,
+    custom_nodes: Packs = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    dtype: Annotated[DType, typer.Option(help="What networks compute in.")] = DType.auto,
+    cache: Annotated[str, typer.Option(help="Folder of stored results, or off.")] = "",
+    workers: Annotated[int, typer.Option(min=1, help="Branches that may run side by side.")] = 1,
+    partial: Annotated[bool, typer.Option("--partial", help="Run the part that is valid.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Say why each node ran or did not.")] = False,
+    json: Json = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only results and errors.")] = False,
+) -> None:
+    """Make what a workflow describes. Exit code: 0 done, 2 invalid, 3 a node failed, 130 interrupted."""
+    from . import terminal
+    from .engine import Engine
+
+    with (
+        Engine(
+            models=models or (),
+            device=device,
+            dtype=dtype.value,
+            custom_nodes=custom_nodes or (),
+            input_dir=input_dir,
+            output_dir=output,
+            cache=cache or None,
+            workers=workers,
+        ) as engine,
+        terminal.progress(quiet=quiet or json) as sink,
+    ):
+        result = engine.attempt(file, terminal.assignments(set_ or []), partial=partial, on_event=sink)
+    terminal.show_result(result, json=json, explain=explain, quiet=quiet)
+    raise typer.Exit({"done": DONE, "invalid": INVALID, "failed": FAILED, "interrupted": INTERRUPTED}[result.status])
+
+
+@app.command()
+def check(
+    files: Annotated[list[Path], typer.Argument(help="Workflow files.")],
+    object_info: ObjectInfo = None,
+    models: Models = None,
+    input_dir: InputDir = None,
+    custom_nodes: Packs = None,
+    json: Json = False,
+) -> None:
+    """List every problem of a workflow without loading anything. Exit code: 0 none, 2 some."""
+    from . import terminal
+    from .engine import Engine
+
+    engine = Engine(
+        models=models or (), input_dir=input_dir, custom_nodes=custom_nodes or (), object_info=object_info, cache="off"
+    )
+    found = {file: engine.check(file) for file in files}
+    terminal.show_problems(found, json=json)
+    raise typer.Exit(INVALID if any(found.values()) else DONE)
+
+
+@app.command()
+def convert(
+    file: Annotated[Path, typer.Argument(help="Workflow in editor form, or a picture that carries one.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Where to write; else to standard output.")
+    ] = None,
+    object_info: ObjectInfo = None,
+    custom_nodes: Packs = None,
+) -> None:
+    """Editor form to API form."""
+    from . import terminal
+    from .engine import Engine
+
+    text = Engine(custom_nodes=custom_nodes or (), object_info=object_info, cache="off").convert(file)
+    terminal.write_text(text, output)
+
+
+@app.command()
+def nodes(
+    name: Annotated[str | None, typer.Argument(help="One node's id.")] = None,
+    custom_nodes: Packs = None,
+    models: Models = None,
+    json: Json = False,
+) -> None:
+    """The catalogue, or one node's documentation."""
+    from . import terminal
+    from .engine import Engine
+
+    engine = Engine(models=models or (), custom_nodes=custom_nodes or (), cache="off")
+    terminal.show_nodes(engine.object_info(name), one=name is not None, json=json)
+
+
+@models_app.callback(invoke_without_command=True)
+def models_default(context: typer.Context, models: Models = None, json: Json = False) -> None:
+    """Without a command: list."""
+    if context.invoked_subcommand is None:
+        models_list(models, json)
+
+
+@models_app.command("list")
+def models_list(models: Models = None, json: Json = False) -> None:
+    """Every model file that workflows can name."""
+    from . import terminal
+    from .engine import Engine
+
+    terminal.show_models(Engine(models=models or (), cache="off").model_files(), json=json)
+
+
+@models_app.command("inspect")
+def models_inspect(file: Annotated[Path, typer.Argument(help="A model file.")], json: Json = False) -> None:
+    """Family, configuration, number format, missing and extra keys, from the header alone."""
+    from . import terminal
+    from .engine import inspect_model
+
+    terminal.show_inspection(inspect_model(file), json=json)
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="Name of a recipe.")] = "pebble",
+    out: Annotated[Path, typer.Option(help="Where checkpoints, logs and the model go.")] = Path("training-run"),
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
+    resume: Annotated[bool, typer.Option(help="Go on where an interrupted run stopped.")] = True,
+    minutes: Annotated[float | None, typer.Option(help="Stop after this long (resumable).")] = None,
+) -> None:
+    """Train a model by its recipe."""
+    from .training.run import train as run_recipe
+
+    run_recipe(recipe, out=out, device=device, resume=resume, minutes=minutes)
+
+
+@app.command()
+def bench(
+    names: Annotated[list[str] | None, typer.Argument(help="Which benchmarks; all when none is named.")] = None,
+) -> None:
+    """Run benchmarks (from a checkout: they live in tests/bench)."""
+    from . import terminal
+
+    raise typer.Exit(terminal.run_benchmarks(Path(__file__).parent / "tests" / "bench", names or []))
+
+
+def version(value: bool) -> None:
+    if value:
+        from importlib.metadata import PackageNotFoundError
+        from importlib.metadata import version as installed
+
+        try:
+            typer.echo(f"carrara {installed('carrara')}")
+        except PackageNotFoundError:
+            typer.echo("carrara (not installed)")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Run, check and convert node workflows for diffusion models."""
+
+
+def fail(error: CarraraError) -> int:
+    """Print an error for people; the exit code it means."""
+    print(f"carrara: {error}", file=sys.stderr)
+    if isinstance(error, Interrupted):
+        return INTERRUPTED
+    return INVALID
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Entry point. Typed errors become one readable message and an exit code; nothing else is caught."""
+    try:
+        app(args=arguments)
+    except CarraraError as error:
+        raise SystemExit(fail(error)) from None
+    except KeyboardInterrupt:
+        print("carrara: interrupted", file=sys.stderr)
+        raise SystemExit(INTERRUPTED) from None
+    except BrokenPipeError:
+        raise SystemExit(1) from None

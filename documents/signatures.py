@@ -23,6 +23,8 @@ DYNAMIC = "COMFY_DYNAMICCOMBO_V3"
 UPLOADS = ("image_upload", "video_upload", "audio_upload")
 EMPTY: Mapping[str, Any] = {"INT": 0, "FLOAT": 0, "STRING": "", "BOOLEAN": False}
 MAX_NESTING = 16
+UNPACKER_BYTES = 256 * 1024 * 1024
+"""Memory that an .xz file may ask of its unpacker; `xz -9` asks for 65 MiB."""
 
 
 class _Absent:
@@ -86,6 +88,11 @@ class Signatures:
         if not isinstance(info, dict):
             raise _fault(str(path), info, "an object of node types, as /object_info answers")
         return cls(info)
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """The entries they are read from."""
+        return self._info
 
     def __contains__(self, type: str) -> bool:
         return type in self._info
@@ -189,10 +196,10 @@ def _unpack(data: bytes, path: Path) -> bytes:
     import lzma
 
     try:
-        unpacker = lzma.LZMADecompressor(memlimit=MAX_BYTES)
+        unpacker = lzma.LZMADecompressor(memlimit=UNPACKER_BYTES)
         plain = unpacker.decompress(data, MAX_BYTES + 1)
     except (lzma.LZMAError, MemoryError) as error:
-        raise DocumentError(f"{path} is not a whole .xz file", got=str(error), remedy="Save it again.") from None
+        raise DocumentError(f"{path} is not an .xz file we can unpack", got=str(error), remedy="Save it again.") from None
     if len(plain) > MAX_BYTES:
         raise too_large(str(path), len(plain))
     if not unpacker.eof:

@@ -1,0 +1,474 @@
+"""The engine: catalogue, model folders and executor behind one object. Several may live in one process.
+
+engine = carrara.Engine(models=["~/models"], output_dir="out")
+result = engine.run("workflow.json", {"3.seed": 7})
+result.files, result.values["9"], result.node_seconds
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+import tempfile
+import threading
+import weakref
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from .builder import Graph as Builder
+from .documents.read import Document, read
+from .documents.signatures import Signatures
+from .documents.write import api_text
+from .errors import CarraraError, DocumentError, InputError, Problem, UnknownNode
+from .executor.cache import Bounded
+from .executor.events import Event, RunFinished, Sink
+from .executor.graph import Graph
+from .executor.run import Cancel, Executor, RunResult
+from .executor.spec import Catalog, Listing
+from .executor.store import Store
+from .executor.views import object_info
+from .extensions.packs import Pack, load_packs
+from .models.codec import TensorCodec, sizeof
+from .models.compute import Compute
+from .models.residency import Residency
+from .models.services import KINDS, Models
+from .nodes.catalog import catalogue
+from .nodes.store import Files
+
+Workflow = str | os.PathLike[str] | Mapping[str, Any] | Builder | Graph
+MEMORY_CACHE = 2 << 30
+RESULTS_VERSION = "1"
+"""Raised when a change of the engine itself changes results; stored ones are then not used."""
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What a run came to.
+
+    status: done, invalid, failed or interrupted. values: node id -> the tuple of its outputs, fetched when asked for.
+    outputs: what output nodes show. files: everything written, absolute. seconds: engine time.
+    """
+
+    status: str
+    values: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    outputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
+    executed: tuple[str, ...] = ()
+    cached: tuple[str, ...] = ()
+    node_seconds: Mapping[str, float] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    seconds: float = 0.0
+    error: CarraraError | None = None
+
+    @property
+    def images(self) -> tuple[Path, ...]:
+        """The pictures among the files."""
+        names = {item["filename"] for ui in self.outputs.values() for item in ui.get("images", ())}
+        return tuple(file for file in self.files if file.name in names)
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that `carrara run --json` prints."""
+        return {
+            "status": self.status,
+            "outputs": {id: dict(ui) for id, ui in self.outputs.items()},
+            "executed": list(self.executed),
+            "cached": list(self.cached),
+            "seconds": self.seconds,
+            "node_seconds": dict(self.node_seconds),
+            "problems": [problem.as_json() for problem in self.problems],
+        }
+
+
+class Pulled(Mapping[str, tuple[Any, ...]]):
+    """Outputs by node id: those of the run's targets are there, any other node's are pulled when asked for."""
+
+    def __init__(self, graph: Graph, ready: Mapping[str, tuple[Any, ...]], pull: Callable[[str], RunResult]) -> None:
+        self._graph = graph
+        self._ready = dict(ready)
+        self._pull = pull
+
+    def __getitem__(self, id: str) -> tuple[Any, ...]:
+        if id not in self._ready:
+            if id not in self._graph:
+                raise KeyError(id)
+            self._ready[id] = self._pull(id).raise_for_status().values[id]
+        return self._ready[id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._graph)
+
+    def __len__(self) -> int:
+        return len(self._graph)
+
+
+@dataclass(frozen=True)
+class Names:
+    """What combo inputs may name: model files, and pictures or latents in the input folder."""
+
+    models: Models
+    files: Files
+
+    def choices(self, kind: str) -> tuple[str, ...] | None:
+        found = self.files.choices(kind)
+        return self.models.list(kind) if found is None else found
+
+
+class Infos(Mapping[str, Any]):
+    """/object_info of a catalogue, each entry made when asked for."""
+
+    def __init__(self, catalog: Catalog, services: Mapping[type, Any], more: Mapping[str, Any]) -> None:
+        self._catalog = catalog
+        self._services = services
+        self._more = more
+
+    def __getitem__(self, id: str) -> Any:
+        if id in self._catalog:
+            return object_info(self._catalog[id], self._services, id)
+        return self._more[id]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._catalog
+        yield from (id for id in self._more if id not in self._catalog)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+class Engine:
+    """Runs workflows. Nothing is loaded before a node needs it.
+
+    models: folders laid out as the ecosystem's, or extra_model_paths.yaml files. nodes: own node functions.
+    custom_nodes: folders of node packs. device: auto, cpu, cuda or cuda:N. dtype: auto, fp32, bf16, fp16.
+    cache: folder of stored results, None for the user's cache folder, "off" for none. memory: bytes of results kept
+    in memory. workers: branches that may run side by side. object_info: signatures of other nodes, for reading files.
+    """
+
+    def __init__(
+        self,
+        models: Iterable[str | os.PathLike[str]] = (),
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        nodes: Iterable[Callable[..., Any]] = (),
+        custom_nodes: Iterable[str | os.PathLike[str]] = (),
+        input_dir: str | os.PathLike[str] | None = None,
+        output_dir: str | os.PathLike[str] | None = None,
+        cache: str | os.PathLike[str] | None = None,
+        memory: int = MEMORY_CACHE,
+        workers: int = 1,
+        metadata: bool = True,
+        allow_download: bool = False,
+        object_info: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self.packs: list[Pack] = load_packs(Path(folder) for folder in custom_nodes)
+        packed = [spec for pack in self.packs for spec in pack.nodes]
+        self.catalogue = catalogue().plus([*packed, *nodes])
+        temp = Path(tempfile.gettempdir()) / f"carrara-{os.getpid()}-{os.urandom(4).hex()}"
+        self.files = Files(_folder(input_dir, "input"), _folder(output_dir, "output"), temp, metadata)
+        self.models = Models.at(
+            [*map(Path, models), *_listed("CARRARA_MODELS"), *_own_models()],
+            tokenizers=_listed("CARRARA_TOKENIZERS"),
+            allow_download=allow_download,
+        )
+        self.compute = Compute.resolve(device, dtype)
+        self.residency = Residency(self.compute)
+        self.services: Mapping[type, Any] = {
+            Files: self.files,
+            Models: self.models,
+            Compute: self.compute,
+            Residency: self.residency,
+            Listing: Names(self.models, self.files),
+        }
+        more = Signatures.load(Path(object_info)).info if object_info is not None else {}
+        self._signatures = Signatures(Infos(self.catalogue, self.services, more))
+        self._store = None if str(cache) == "off" else Store(cache or _cache_folder(), TensorCodec())
+        self._executor = Executor(
+            self.catalogue,
+            self.services,
+            Bounded(bytes=memory, sizeof=sizeof),
+            self._store,
+            workers,
+            salt=f"{RESULTS_VERSION}|{self.compute.device.partition(':')[0]}|{self.compute.dtype}".encode(),
+            scope=_no_grad,
+        )
+        self._close = weakref.finalize(self, _clean, temp, self._store)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Write what waits to be stored, drop networks and temporary files. The engine is of no use afterwards."""
+        self.residency.release()
+        self._close()
+
+    # --- reading -------------------------------------------------------------------------------------------
+
+    def read(self, workflow: Workflow, overrides: Mapping[str, Any] | None = None) -> Document:
+        """A workflow in any form, with inputs changed: `{"3.seed": 7}`; the node by id, title or class."""
+        if isinstance(workflow, Builder):
+            workflow = workflow.to_api()
+        if isinstance(workflow, Graph):
+            document = Document(workflow, "api", "a graph")
+        else:
+            document = read(workflow, self._signatures)
+        if not overrides:
+            return document
+        changes: dict[str, dict[str, Any]] = {}
+        for target, value in overrides.items():
+            node, name = _locate(document.graph, target)
+            changes.setdefault(node, {})[name] = value
+        graph = document.graph.with_inputs(changes)
+        return Document(graph, document.form, document.source, document.workflow)
+
+    def convert(self, workflow: Workflow) -> str:
+        """The workflow in API form, as JSON text."""
+        return api_text(self.read(workflow).graph)
+
+    def check(self, workflow: Workflow, overrides: Mapping[str, Any] | None = None) -> tuple[Problem, ...]:
+        """Everything that keeps a workflow from running; empty when nothing does."""
+        try:
+            document = self.read(workflow, overrides)
+        except CarraraError as error:
+            return (_unreadable(error),)
+        return self._executor.check(document.graph).problems
+
+    def object_info(self, name: str | None = None) -> dict[str, Any]:
+        """The catalogue, or one node, as editors read it. Raises UnknownNode."""
+        names = list(self.catalogue) if name is None else [name]
+        for one in names:
+            if one not in self.catalogue:
+                near = self.catalogue.similar(one)
+                raise UnknownNode(
+                    f"no node is called {one}", remedy=f"Did you mean {' or '.join(near)}?" if near else ""
+                )
+        return {one: object_info(self.catalogue[one], self.services, one) for one in names}
+
+    def model_files(self) -> dict[str, list[str]]:
+        """Names of the model files of every kind, in the order the folders are searched."""
+        return {kind: list(self.models.list(kind)) for kind in KINDS}
+
+    # --- running -------------------------------------------------------------------------------------------
+
+    def run(
+        self,
+        workflow: Workflow,
+        overrides: Mapping[str, Any] | None = None,
+        *,
+        targets: Iterable[str] | None = None,
+        partial: bool = False,
+        on_event: Sink | None = None,
+        cancel: Cancel | None = None,
+    ) -> Result:
+        """Run a workflow and hand back what it made. Raises GraphError, NodeFailed, Interrupted, DocumentError.
+
+        targets: node ids to compute, instead of the output nodes. partial: run what is valid although the rest is not.
+        """
+        result = self.attempt(workflow, overrides, targets=targets, partial=partial, on_event=on_event, cancel=cancel)
+        if result.error is not None:
+            raise result.error
+        return result
+
+    def attempt(
+        self,
+        workflow: Workflow,
+        overrides: Mapping[str, Any] | None = None,
+        *,
+        targets: Iterable[str] | None = None,
+        partial: bool = False,
+        on_event: Sink | None = None,
+        cancel: Cancel | None = None,
+    ) -> Result:
+        """As `run`, but what goes wrong is told in the result's status, problems and error."""
+        try:
+            document = self.read(workflow, overrides)
+        except CarraraError as error:
+            if on_event is not None:
+                on_event(RunFinished("invalid", 0.0))
+            return Result("invalid", problems=(_unreadable(error),), error=error)
+        ran = self._executor.run(
+            document.graph,
+            targets=targets,
+            cancel=cancel,
+            sink=on_event,
+            partial=partial,
+            workflow=document.workflow,
+        )
+        return self._result(document.graph, ran)
+
+    def arun(
+        self,
+        workflow: Workflow,
+        overrides: Mapping[str, Any] | None = None,
+        *,
+        targets: Iterable[str] | None = None,
+        partial: bool = False,
+    ) -> Running:
+        """The same without blocking: `result = await engine.arun(w)`, or `async for event in engine.arun(w)`."""
+        return Running(
+            lambda sink, cancel: self.attempt(
+                workflow, overrides, targets=targets, partial=partial, on_event=sink, cancel=cancel
+            )
+        )
+
+    def _result(self, graph: Graph, ran: RunResult) -> Result:
+        outputs = {
+            id: {**ran.ui.get(id, {}), "files": list(ran.files.get(id, ()))}
+            for id in graph
+            if id in ran.ui or id in ran.files
+        }
+        files = tuple(dict.fromkeys(Path(file) for names in ran.files.values() for file in names))
+        return Result(
+            status=ran.status,
+            values=Pulled(graph, ran.values, lambda id: self._executor.run(graph, targets=[id])),
+            outputs=outputs,
+            files=files,
+            executed=ran.executed,
+            cached=ran.cached,
+            node_seconds=ran.node_seconds,
+            reasons=ran.reasons,
+            problems=ran.problems,
+            seconds=ran.seconds,
+            error=ran.error,
+        )
+
+
+class Running:
+    """A run on a thread of its own. Await it for the result, iterate it for the events; do either or both, once.
+
+    Cancelling the awaiting task stops the run.
+    """
+
+    def __init__(self, go: Callable[[Sink, Cancel], Result]) -> None:
+        self._go = go
+        self._cancel = Cancel()
+        self._future: asyncio.Future[Result] | None = None
+        self._events: asyncio.Queue[Event | None] = asyncio.Queue()
+
+    def cancel(self) -> None:
+        """Ask the run to stop."""
+        self._cancel.set()
+
+    def _start(self) -> asyncio.Future[Result]:
+        if self._future is None:
+            loop = asyncio.get_running_loop()
+            future = self._future = loop.create_future()
+
+            def tell(event: Event | None) -> None:
+                loop.call_soon_threadsafe(self._events.put_nowait, event)
+
+            def settle(result: Result | None, error: BaseException | None) -> None:
+                if not future.cancelled():
+                    if error is not None:
+                        future.set_exception(error)
+                    elif result is not None:
+                        future.set_result(result)
+
+            def work() -> None:
+                result, error = None, None
+                try:
+                    result = self._go(tell, self._cancel)
+                except BaseException as raised:
+                    error = raised
+                tell(None)
+                loop.call_soon_threadsafe(settle, result, error)
+
+            threading.Thread(target=work, name="carrara-run", daemon=True).start()
+        return self._future
+
+    def __await__(self) -> Generator[Any, None, Result]:
+        return self._finish().__await__()
+
+    async def _finish(self) -> Result:
+        try:
+            result = await asyncio.shield(self._start())
+        except asyncio.CancelledError:
+            self._cancel.set()
+            raise
+        if result.error is not None:
+            raise result.error
+        return result
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        self._start()
+        try:
+            while (event := await self._events.get()) is not None:
+                yield event
+        finally:
+            if not self._start().done():
+                self._cancel.set()
+
+
+def _no_grad() -> AbstractContextManager[Any]:
+    """Nodes compute, they do not train. Without torch in the process there is nothing to switch off."""
+    torch = sys.modules.get("torch")
+    return nullcontext() if torch is None else torch.no_grad()
+
+
+def _clean(temp: Path, store: Store | None) -> None:
+    if store is not None:
+        store.close()
+    shutil.rmtree(temp, ignore_errors=True)
+
+
+def _folder(given: str | os.PathLike[str] | None, name: str) -> Path:
+    if given is not None:
+        return Path(given).expanduser().absolute()
+    from platformdirs import user_data_path
+
+    return user_data_path("carrara") / name
+
+
+def _own_models() -> list[Path]:
+    from platformdirs import user_data_path
+
+    return [user_data_path("carrara") / "models"]
+
+
+def _cache_folder() -> Path:
+    from platformdirs import user_cache_path
+
+    named = os.environ.get("CARRARA_CACHE")
+    return Path(named).expanduser() if named else user_cache_path("carrara") / "results"
+
+
+def _listed(variable: str) -> list[Path]:
+    return [Path(part).expanduser() for part in os.environ.get(variable, "").split(os.pathsep) if part]
+
+
+def _locate(graph: Graph, target: str) -> tuple[str, str]:
+    """`3.seed`, `My sampler.seed` or `KSampler.seed` to node id and input name."""
+    dots = [i for i, letter in enumerate(target) if letter == "."]
+    for dot in reversed(dots):
+        name, port = target[:dot], target[dot + 1 :]
+        found = graph.find(name) or [id for id, node in graph.items() if node.type == name]
+        if len(found) == 1:
+            return found[0], port
+        if found:
+            raise InputError("several nodes have that name", got=name, expected=found, remedy="Use an id.")
+    raise InputError(
+        "no node of this workflow is meant",
+        got=target,
+        expected="NODE.input, NODE an id or a title",
+        remedy="Ids here: " + ", ".join(list(graph)[:20]),
+    )
+
+
+def _unreadable(error: CarraraError) -> Problem:
+    kind = "invalid_prompt" if isinstance(error, DocumentError) else "bad_argument"
+    return Problem("", "", kind, error.message, got=error.got, expected=error.expected, remedy=error.remedy)
+
+
+def inspect_model(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What a model file is, from its header alone. Raises ModelError."""
+    from .models.inspection import inspect
+
+    return inspect(Path(path).expanduser())

@@ -1,0 +1,48 @@
+"""Every node this product has. A new file of nodes is one name here."""
+
+from __future__ import annotations
+
+from ..executor.spec import Catalog
+
+
+def catalogue() -> Catalog:
+    """The built-in catalogue. Reads declarations only: no torch, no files."""
+    from . import (
+        conditioning,
+        image_batch,
+        image_composite,
+        image_effects,
+        image_files,
+        image_scale,
+        image_transform,
+        latent_batch,
+        latent_files,
+        latent_math,
+        latents,
+        loaders,
+        lora,
+        masks,
+        primitives,
+        sampling,
+        strings,
+    )
+
+    return Catalog.of_modules(
+        loaders,
+        lora,
+        conditioning,
+        sampling,
+        latents,
+        latent_batch,
+        latent_math,
+        latent_files,
+        image_files,
+        image_scale,
+        image_transform,
+        image_batch,
+        image_composite,
+        image_effects,
+        masks,
+        primitives,
+        strings,
+    )

@@ -1,0 +1,251 @@
+"""What the command line shows. Results go to standard output, everything else to standard error.
+
+rich is imported where something is really drawn: `check` and `convert` stay quick.
+"""
+
+from __future__ import annotations
+
+import json as jsonlib
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import InputError, Problem, StorageError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from .engine import Result
+    from .executor.events import Event
+
+
+def assignments(texts: Sequence[str]) -> dict[str, Any]:
+    """`3.seed=7` to {"3.seed": 7}: the value is JSON where it reads as JSON, else text."""
+    changes: dict[str, Any] = {}
+    for text in texts:
+        target, equals, value = text.partition("=")
+        if not equals or "." not in target:
+            raise InputError(
+                "--set cannot be read", got=text, expected="NODE.input=VALUE", remedy="Example: --set 3.seed=7"
+            )
+        try:
+            changes[target] = jsonlib.loads(value)
+        except ValueError:
+            changes[target] = value
+    return changes
+
+
+def write_text(text: str, target: Path | None) -> None:
+    """To a file whole or not at all, or to standard output."""
+    if target is None:
+        print(text)
+        return
+    partial = target.with_name(f".{target.name}.part")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(target)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise StorageError(f"{target} cannot be written", got=error.strerror, remedy="Name another file.") from error
+
+
+def problem_line(problem: Problem) -> str:
+    """One problem, for reading."""
+    where = f"node {problem.node}" if problem.node else "workflow"
+    if problem.input:
+        where += f", {problem.input}"
+    text = f"{where}: {problem.message}"
+    if problem.got is not None:
+        text += f" Got {problem.got!r}"
+        text += f", expected {problem.expected!r}." if problem.expected is not None else "."
+    elif problem.expected is not None:
+        text += f" Expected {problem.expected!r}."
+    return f"{text} {problem.remedy}".rstrip()
+
+
+def show_problems(found: Mapping[Path, Sequence[Problem]], *, json: bool) -> None:
+    """All problems of some files."""
+    if json:
+        files = [{"file": str(file), "problems": [p.as_json() for p in ps]} for file, ps in found.items()]
+        every = [problem.as_json() for problems in found.values() for problem in problems]
+        print(jsonlib.dumps({"status": "invalid" if every else "valid", "problems": every, "files": files}))
+        return
+    for file, problems in found.items():
+        if not problems:
+            print(f"{file}: nothing wrong")
+        for problem in problems:
+            print(f"{file}: {problem_line(problem)}")
+
+
+def show_nodes(info: Mapping[str, Any], *, one: bool, json: bool) -> None:
+    """The catalogue as a list, or one node as a page."""
+    if json:
+        print(jsonlib.dumps(info))
+        return
+    if one:
+        for name, node in info.items():
+            print(node_page(name, node))
+        return
+    width = max(map(len, info), default=0)
+    for name, node in sorted(info.items(), key=lambda item: (item[1]["category"], item[0])):
+        summary = node["description"].partition("\n")[0]
+        print(f"{name:{width}}  {node['category']:24}  {summary}".rstrip())
+
+
+def node_page(name: str, node: Mapping[str, Any]) -> str:
+    """A node's documentation as plain text."""
+    lines = [f"{name} — {node['display_name']}", f"category: {node['category']}", "", node["description"], "", "inputs"]
+    for group in ("required", "optional"):
+        for port, config in node["input"].get(group, {}).items():
+            kind, options = config[0], config[1] if len(config) > 1 else {}
+            shown = "COMBO" if isinstance(kind, list) else kind
+            facts = [f"{key} {options[key]}" for key in ("default", "min", "max", "step") if key in options]
+            if isinstance(kind, list) and kind:
+                facts.append("one of " + ", ".join(map(str, kind[:8])) + (" …" if len(kind) > 8 else ""))
+            if group == "optional":
+                facts.insert(0, "optional")
+            lines.append(f"  {port}: {shown}  {'; '.join(facts)}".rstrip())
+            if options.get("tooltip"):
+                lines.append(f"      {options['tooltip']}")
+    lines.append("outputs")
+    tips = node.get("output_tooltips") or [""] * len(node["output"])
+    for port, kind, tip in zip(node["output_name"], node["output"], tips, strict=True):
+        lines.append(f"  {port}: {kind}  {tip or ''}".rstrip())
+    return "\n".join(lines)
+
+
+def show_models(files: Mapping[str, Sequence[str]], *, json: bool) -> None:
+    """Model files by kind."""
+    if json:
+        print(jsonlib.dumps(files))
+        return
+    for kind, names in files.items():
+        for name in names:
+            print(f"{kind:18}  {name}")
+    if not any(files.values()):
+        print("no model files; name a folder with --models or CARRARA_MODELS", file=sys.stderr)
+
+
+def show_inspection(found: Mapping[str, Any], *, json: bool) -> None:
+    """What a model file's header says."""
+    if json:
+        print(jsonlib.dumps(found))
+        return
+    for key, value in found.items():
+        if isinstance(value, list):
+            print(f"{key}: {len(value)}")
+            for item in value[:20]:
+                print(f"  {item}")
+            if len(value) > 20:
+                print(f"  … and {len(value) - 20} more")
+        elif isinstance(value, dict):
+            print(f"{key}:")
+            for name, item in value.items():
+                text = str(item)
+                print(f"  {name}: {text if len(text) <= 200 else text[:200] + ' …'}")
+        else:
+            print(f"{key}: {value}")
+
+
+@contextmanager
+def progress(*, quiet: bool) -> Iterator[Callable[[Event], None] | None]:
+    """A sink that draws nodes and steps while they run, on a terminal; one line per node elsewhere."""
+    if quiet:
+        yield None
+        return
+    if not sys.stderr.isatty():
+        yield lines
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        yield Bars(bars)
+
+
+def lines(event: Event) -> None:
+    """Events as plain lines, for logs."""
+    from .executor import events
+
+    if isinstance(event, events.NodeFinished):
+        print(f"node {event.display}: {event.seconds:.2f} s", file=sys.stderr, flush=True)
+    elif isinstance(event, events.CacheTrouble):
+        print(f"note: {event.message}", file=sys.stderr, flush=True)
+
+
+class Bars:
+    """Events as bars: one for the nodes, one for each node that reports steps."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._nodes = bars.add_task("nodes", total=None)
+        self._steps: dict[str, TaskID] = {}
+
+    def __call__(self, event: Event) -> None:
+        from .executor import events
+
+        if isinstance(event, events.RunStarted):
+            self._bars.update(self._nodes, total=event.total)
+        elif isinstance(event, events.NodeProgress):
+            if event.node not in self._steps:
+                self._steps[event.node] = self._bars.add_task(f"node {event.display}", total=event.total)
+            self._bars.update(self._steps[event.node], completed=event.value, total=event.total)
+        elif isinstance(event, events.NodeFinished):
+            self._bars.advance(self._nodes)
+            if event.node in self._steps:
+                self._bars.remove_task(self._steps.pop(event.node))
+        elif isinstance(event, events.CacheTrouble):
+            self._bars.console.print(f"note: {event.message}")
+
+
+def show_result(result: Result, *, json: bool, explain: bool, quiet: bool) -> None:
+    """What a run made, what it cost, and what went wrong."""
+    out = sys.stderr if json else sys.stdout
+    if explain:
+        for id, reason in result.reasons.items():
+            print(f"node {id}: {reason}", file=out)
+    for problem in result.problems:
+        print(f"carrara: {problem_line(problem)}", file=sys.stderr)
+    if result.error is not None and not result.problems:
+        show_error(result.error)
+    for file in result.files if not json else ():
+        print(file)
+    if not json and not quiet:
+        times = sorted(result.node_seconds.items(), key=lambda item: -item[1])[:8]
+        slow = ", ".join(f"node {id} {seconds:.2f} s" for id, seconds in times if seconds >= 0.01)
+        counts = f"{len(result.executed)} nodes ran, {len(result.cached)} were there already"
+        print(f"{result.status} in {result.seconds:.2f} s: {counts}" + (f" ({slow})" if slow else ""), file=sys.stderr)
+    if json:
+        print(jsonlib.dumps(result.as_json(), default=str))
+
+
+def show_error(error: BaseException) -> None:
+    """An error and what caused it, outermost first."""
+    print(f"carrara: {error}", file=sys.stderr)
+    cause = error.__cause__
+    while cause is not None:
+        frames = traceback.extract_tb(cause.__traceback__)
+        where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+        print(f"  because {type(cause).__name__}: {cause}{where}", file=sys.stderr)
+        cause = cause.__cause__ or cause.__context__
+
+
+def run_benchmarks(folder: Path, names: Sequence[str]) -> int:
+    """Run `bench_NAME.py` scripts one after another; the first failing exit code, or 0."""
+    scripts = {p.stem.removeprefix("bench_"): p for p in sorted(folder.glob("bench_*.py"))}
+    if not scripts:
+        raise InputError("no benchmarks here", expected=str(folder), remedy="Run from a checkout of the repository.")
+    unknown = [name for name in names if name not in scripts]
+    if unknown:
+        raise InputError("no such benchmark", got=unknown, expected=list(scripts))
+    for name in names or scripts:
+        print(f"== {name}", file=sys.stderr, flush=True)
+        code = subprocess.run([sys.executable, str(scripts[name])]).returncode
+        if code:
+            return code
+    return 0
