@@ -84,12 +84,12 @@ def beta(levels: Levels, steps: int) -> list[float]:
 
 def beta_quantiles(levels: Levels, steps: int, a: float, b: float) -> list[float]:
     """Entries that fall on the same place are kept once, so many steps over a short table give fewer."""
-    import numpy
     from scipy.stats import beta as distribution
 
     table = levels.sigmas.tolist()
-    at = 1.0 - numpy.linspace(0.0, 1.0, steps, endpoint=False)
-    places = numpy.rint(distribution.ppf(at, a, b) * (len(table) - 1)).astype(int).tolist()
+    share = 1.0 / steps
+    at = [1.0 - i * share for i in range(steps)]
+    places = [round(q * (len(table) - 1)) for q in distribution.ppf(at, a, b).tolist()]
     return [table[k] for i, k in enumerate(places) if i == 0 or k != places[i - 1]] + [0.0]
 
 
