@@ -1,0 +1,129 @@
+"""Pictures to latents and back, through a VAE handle. Pictures: b h w c in 0..1; latents: b c h w, unscaled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..errors import InputError
+from .handles import Vae
+from .picture.batches import as_masks
+from .vae.tiled import decode_fitting, decode_tiled, encode_tiled
+
+if TYPE_CHECKING:
+    from .residency import Residency
+
+BYTES_PER_PIXEL = 2200 * 4
+"""Working memory of decoding one pixel in float32 at SD1's width."""
+
+Map = Callable[[Tensor], Tensor]
+
+
+def decode(vae: Vae, samples: Tensor, residency: Residency) -> Tensor:
+    """Whole, item by item; in tiles where memory is short (see `decode_fitting` for what that changes)."""
+    cell = BYTES_PER_PIXEL * vae.network.config.ch / 128 * vae.latent.factor**2
+    room = available(residency.device)
+
+    def fits(height: int, width: int) -> bool:
+        return height * width * cell < room
+
+    def each(run: Map) -> Tensor:
+        return torch.cat([decode_fitting(run, z, vae.latent.factor, fits) for z in samples.split(1)])
+
+    return to_picture(_with_decoder(vae, residency, each))
+
+
+def decode_in_tiles(vae: Vae, samples: Tensor, tile: int, overlap: int, residency: Residency) -> Tensor:
+    """tile, overlap: pixels. Raises InputError for an overlap that leaves no way forward."""
+    return to_picture(
+        _with_decoder(vae, residency, lambda run: decode_tiled(run, samples, tile, overlap, vae.latent.factor))
+    )
+
+
+def encode(vae: Vae, picture: Tensor, residency: Residency) -> Tensor:
+    """The mean of the latent's distribution; nothing is drawn."""
+    pixels = to_network(vae, picture)
+    return _with_encoder(vae, residency, lambda run: torch.cat([run(item) for item in pixels.split(1)]))
+
+
+def encode_in_tiles(vae: Vae, picture: Tensor, tile: int, overlap: int, residency: Residency) -> Tensor:
+    """tile, overlap: pixels."""
+    pixels = to_network(vae, picture)
+    return _with_encoder(vae, residency, lambda run: encode_tiled(run, pixels, tile, overlap, vae.latent.factor))
+
+
+def _with_decoder(vae: Vae, residency: Residency, work: Callable[[Map], Tensor]) -> Tensor:
+    dtype = residency.format(vae.network)
+    with residency.use(vae.network) as network:
+        return work(lambda z: residency.call(network.decode, z.to(residency.device, dtype)).float().cpu())
+
+
+def _with_encoder(vae: Vae, residency: Residency, work: Callable[[Map], Tensor]) -> Tensor:
+    dtype = residency.format(vae.network)
+    with residency.use(vae.network) as network:
+        return work(lambda x: residency.call(network.encode, x.to(residency.device, dtype)).float().cpu())
+
+
+def to_picture(x: Tensor) -> Tensor:
+    """b 3 h w in -1..1 -> b h w 3 in 0..1."""
+    return ((x + 1.0) / 2.0).clamp(0.0, 1.0).movedim(1, -1)
+
+
+def to_network(vae: Vae, picture: Tensor) -> Tensor:
+    """b 3 h w in -1..1, cut in the middle to whole latent cells. Raises InputError below one cell."""
+    if picture.shape[-1] < 3:
+        raise InputError("the autoencoder wants colours", got=f"{picture.shape[-1]} channels", expected="3")
+    cut = to_cells(picture, vae.latent.factor)
+    return (cut[..., :3].float() * 2.0 - 1.0).movedim(-1, 1)
+
+
+def to_cells(picture: Tensor, factor: int) -> Tensor:
+    """The middle of a picture b h w c whose sides are multiples of the factor."""
+    height, width = (side // factor * factor for side in picture.shape[1:3])
+    if not height or not width:
+        raise InputError(
+            "the picture is smaller than one latent cell", got="×".join(map(str, picture.shape[1:3])),
+            expected=f"at least {factor}×{factor} pixels",
+        )
+    top, left = (side % factor // 2 for side in picture.shape[1:3])
+    return picture[:, top : top + height, left : left + width]
+
+
+def mask_on(picture: Tensor, mask: Tensor, factor: int) -> tuple[Tensor, Tensor]:
+    """Picture and mask of the same size, both cut to whole cells. Returns b h w c and b 1 h w."""
+    height, width = picture.shape[1:3]
+    full = F.interpolate(as_masks(mask)[:, None], size=(height, width), mode="bilinear")
+    return to_cells(picture, factor), to_cells(full.movedim(1, -1), factor).movedim(-1, 1)
+
+
+def greyed(picture: Tensor, mask: Tensor) -> Tensor:
+    """Mid grey where the mask selects. picture: b h w c; mask: b 1 h w."""
+    keep = (1.0 - mask.round()).movedim(1, -1)
+    return (picture[..., :3] - 0.5) * keep + 0.5
+
+
+def grown(mask: Tensor, by: int) -> Tensor:
+    """0 or 1, the selection `by` pixels wider in all (an even number goes further up and left). mask: b 1 h w."""
+    hard = mask.round()
+    if by == 0:
+        return hard
+    wide = F.max_pool2d(hard, by, stride=1, padding=by // 2)
+    return wide[..., : mask.shape[-2], : mask.shape[-1]]
+
+
+def available(device: torch.device) -> float:
+    """Bytes that are free now; infinite where that cannot be known."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return float("inf")
+    found = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
+    return found[0] if found else float("inf")
