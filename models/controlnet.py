@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from .layers.blocks import BlockInput, Placement, zeroed
+from .layers.blocks import BlockInput
 from .layers.embeddings import timestep_embedding
+from .layers.placement import Placement, zeroed
 from .shapes import unet_config
 from .unet import Control, UNetConfig, input_blocks, middle_block, run, vector_embedding
 from .weights import Weights

@@ -35,9 +35,11 @@ def misfit(blueprint: Blueprint) -> Misfit:
     """Compares names and shapes; reads no weights."""
     import torch
 
-    needed = {
-        k: tuple(v.shape) for k, v in blueprint.make(blueprint.config, device=torch.device("meta")).state_dict().items()
-    }
+    return _compare(blueprint, blueprint.make(blueprint.config, device=torch.device("meta")))
+
+
+def _compare(blueprint: Blueprint, net: nn.Module) -> Misfit:
+    needed = {k: tuple(v.shape) for k, v in net.state_dict().items()}
     have = blueprint.weights
     wrong = {k: (have.shape(k), s) for k, s in needed.items() if k in have and not same_tensor(have.shape(k), s)}
     return Misfit(tuple(k for k in needed if k not in have), tuple(k for k in have if k not in needed), wrong)
@@ -52,7 +54,8 @@ def materialise(blueprint: Blueprint, device: torch.device, dtype: torch.dtype) 
     """The network, ready to run, without gradients. Raises BadWeights or OutOfMemory."""
     import torch
 
-    found = misfit(blueprint)
+    net: nn.Module = blueprint.make(blueprint.config, device=torch.device("meta"), dtype=dtype)
+    found = _compare(blueprint, net)
     if found.missing or found.shapes:
         raise BadWeights(
             f"the weights do not fit the {blueprint.role} network",
@@ -61,7 +64,6 @@ def materialise(blueprint: Blueprint, device: torch.device, dtype: torch.dtype) 
             remedy="The file is incomplete, or its layout is one Carrara does not know.",
         )
     with memory_guard(f"the {blueprint.role} network", device, need=weight_bytes(blueprint, dtype)):
-        net: nn.Module = blueprint.make(blueprint.config, device=torch.device("meta"), dtype=dtype)
         net.load_state_dict(dict(_tensors(blueprint, net, device, dtype)), strict=True, assign=True)
     return net.eval().requires_grad_(False)
 

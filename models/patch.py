@@ -53,7 +53,7 @@ class LowRank:
         if self.mid is not None:
             mid = read(self.mid).float()
             spread = down.transpose(0, 1).flatten(1) @ mid.transpose(0, 1).flatten(1)
-            down = spread.reshape(down.shape[1], down.shape[0], *mid.shape[2:]).transpose(0, 1)
+            down = spread.reshape(down.shape[1], mid.shape[0], *mid.shape[2:]).transpose(0, 1)
         return (up.flatten(1) @ down.flatten(1)).reshape(shape) * scale
 
 

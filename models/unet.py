@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from .layers.blocks import BlockInput, Downsample, Placement, ResBlock, SpatialTransformer, Upsample, zeroed
+from .layers.blocks import BlockInput, Downsample, ResBlock, SpatialTransformer, Upsample
 from .layers.call import Call, Site
 from .layers.embeddings import timestep_embedding
+from .layers.placement import Placement, zeroed
 
 
 @dataclass(frozen=True)

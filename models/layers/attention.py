@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .call import AttentionPatches, Site
+from .placement import Placement
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, heads: int, *, causal: bool = False) -> Tensor:
@@ -20,23 +20,14 @@ def attention(q: Tensor, k: Tensor, v: Tensor, heads: int, *, causal: bool = Fal
 class CrossAttention(nn.Module):
     """Attention of x over a context, or over itself when the two widths agree and no context is given."""
 
-    def __init__(
-        self,
-        dim: int,
-        context_dim: int,
-        heads: int,
-        head_dim: int,
-        *,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
-    ) -> None:
+    def __init__(self, dim: int, context_dim: int, heads: int, head_dim: int, at: Placement) -> None:
         super().__init__()
         inner = heads * head_dim
         self.heads, self.head_dim = heads, head_dim
-        self.to_q = nn.Linear(dim, inner, bias=False, device=device, dtype=dtype)
-        self.to_k = nn.Linear(context_dim, inner, bias=False, device=device, dtype=dtype)
-        self.to_v = nn.Linear(context_dim, inner, bias=False, device=device, dtype=dtype)
-        self.to_out = nn.Sequential(nn.Linear(inner, dim, device=device, dtype=dtype))
+        self.to_q = at.linear(dim, inner, bias=False)
+        self.to_k = at.linear(context_dim, inner, bias=False)
+        self.to_v = at.linear(context_dim, inner, bias=False)
+        self.to_out = nn.Sequential(at.linear(inner, dim))
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """x: b n dim; context: b m context_dim."""

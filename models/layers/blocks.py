@@ -7,48 +7,13 @@ x: b c h w; tokens: b n c; emb: b e; context: b m d.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .attention import CrossAttention
 from .call import Call, Site
-
-
-@dataclass(frozen=True)
-class Placement:
-    """Device and dtype that parameters are created with, and how many groups a group norm has."""
-
-    device: torch.device | str | None = None
-    dtype: torch.dtype | None = None
-    groups: int = 32
-
-    def linear(self, inp: int, out: int, *, bias: bool = True) -> nn.Linear:
-        return nn.Linear(inp, out, bias=bias, device=self.device, dtype=self.dtype)
-
-    def conv(
-        self, inp: int, out: int, kernel: int = 3, *, stride: int = 1, padding: int | None = None, bias: bool = True
-    ) -> nn.Conv2d:
-        pad = kernel // 2 if padding is None else padding
-        return nn.Conv2d(inp, out, kernel, stride=stride, padding=pad, bias=bias, device=self.device, dtype=self.dtype)
-
-    def group_norm(self, channels: int, *, eps: float = 1e-5) -> nn.GroupNorm:
-        return nn.GroupNorm(self.groups, channels, eps=eps, device=self.device, dtype=self.dtype)
-
-    def layer_norm(self, dim: int) -> nn.LayerNorm:
-        return nn.LayerNorm(dim, device=self.device, dtype=self.dtype)
-
-
-M = TypeVar("M", bound=nn.Module)
-
-
-def zeroed(module: M) -> M:
-    """The module with its parameters set to zero: a block that starts as the identity."""
-    for p in module.parameters():
-        nn.init.zeros_(p)
-    return module
+from .placement import Placement, zeroed
 
 
 @dataclass(frozen=True)
@@ -132,9 +97,9 @@ class TransformerBlock(nn.Module):
 
     def __init__(self, dim: int, context_dim: int, heads: int, head_dim: int, at: Placement) -> None:
         super().__init__()
-        self.attn1 = CrossAttention(dim, dim, heads, head_dim, device=at.device, dtype=at.dtype)
+        self.attn1 = CrossAttention(dim, dim, heads, head_dim, at)
         self.ff = FeedForward(dim, at)
-        self.attn2 = CrossAttention(dim, context_dim, heads, head_dim, device=at.device, dtype=at.dtype)
+        self.attn2 = CrossAttention(dim, context_dim, heads, head_dim, at)
         self.norm1, self.norm2, self.norm3 = at.layer_norm(dim), at.layer_norm(dim), at.layer_norm(dim)
 
     def forward(self, x: Tensor, context: Tensor | None, site: Site | None) -> Tensor:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..layers.attention import attention
-from ..layers.blocks import Placement
+from ..layers.placement import Placement
 
 
 @dataclass(frozen=True)

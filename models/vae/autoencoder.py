@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..layers.attention import attention
-from ..layers.blocks import Placement, zeroed
+from ..layers.placement import Placement, zeroed
 
 
 @dataclass(frozen=True)

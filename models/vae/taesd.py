@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..layers.blocks import Placement
+from ..layers.placement import Placement
 
 
 @dataclass(frozen=True)

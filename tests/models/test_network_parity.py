@@ -28,11 +28,6 @@ UNETS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 def saved(net: Any, folder: Path) -> Path:
     """The folder, or the single file in it, that the oracle's own code wrote."""
     net.save_pretrained(folder)
