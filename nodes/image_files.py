@@ -34,6 +34,11 @@ def _content(image: str, ctx: Context) -> str:
     return ctx.service(Files).fingerprint(image)
 
 
+def destination(ctx: Context) -> str:
+    """What a saver depends on beside its inputs: the folder. Files in another folder are not its result."""
+    return str(ctx.service(Files).output_dir)
+
+
 def _missing(image: str | None, services: Services) -> str | None:
     files = services.get(Files)
     return None if image is None or files is None else files.fault(image)
@@ -82,7 +87,7 @@ def load_image_output(
     return load_image(image, ctx)
 
 
-@node("SaveImage", category="image", title="Save Image", output=True)
+@node("SaveImage", category="image", title="Save Image", output=True, reads=destination)
 def save_image(
     images: Annotated[Image, "What to save."],
     filename_prefix: Annotated[str, "May hold a sub-folder and tokens such as %year%."] = "ComfyUI",
@@ -109,7 +114,7 @@ def mask_preview(mask: Mask, prompt: Prompt = None, extra_pnginfo: PngInfo = Non
     return preview_image(as_masks(mask)[..., None].expand(-1, -1, -1, 3), ctx=ctx)
 
 
-@node("SaveAnimatedWEBP", category="image/animation", output=True)
+@node("SaveAnimatedWEBP", category="image/animation", output=True, reads=destination)
 def save_animated_webp(
     images: Image,
     filename_prefix: Annotated[str, Text()] = "ComfyUI",
@@ -132,7 +137,7 @@ def save_animated_webp(
     return _save_animation(images, filename_prefix, "webp", data, ctx)
 
 
-@node("SaveAnimatedPNG", category="image/animation", output=True)
+@node("SaveAnimatedPNG", category="image/animation", output=True, reads=destination)
 def save_animated_png(
     images: Image,
     filename_prefix: Annotated[str, Text()] = "ComfyUI",
