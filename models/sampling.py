@@ -88,6 +88,33 @@ def sample(
     return latent.with_samples(out_of_model(x, model.latent).float().cpu())
 
 
+def noisy(model: Model, latent: Latent, seed: int, sigma: float) -> Latent:
+    """The latent a run from `sigma` begins with, divided by the model's scale like every latent on a link."""
+    start = fitted(latent.samples, model.latent)
+    noise = first_noise(start.shape, seed, latent.batch_index)
+    x = model.sampling.start(into_model(start, model.latent), noise, sigma)
+    return latent.with_samples(out_of_model(x, model.latent))
+
+
+def look(
+    guide: Guide, latent: Latent, sigma: float, next_sigma: float, residency: Residency
+) -> tuple[Tensor, Tensor, Tensor]:
+    """One guided evaluation of a latent at level sigma: the noise in it, the clean estimate, and the latent after an
+    Euler step to `next_sigma`; all divided by the model's scale. Raises InputError for a sigma of 0 or less."""
+    if not sigma > 0:
+        raise InputError("there is no noise to remove", got=f"sigma {sigma}", expected="above 0")
+    model = guide.model
+    x = into_model(fitted(latent.samples, model.latent), model.latent).to(residency.device)
+    with denoising(
+        model, guide.positive, guide.negative, guide.scale, Canvas(torch.zeros_like(x)), residency
+    ) as ask:
+        clean = ask(x, sigma).guided
+    slope = (x - clean) / sigma
+    moved = x + slope * (next_sigma - sigma)
+    clean, moved = out_of_model(clean, model.latent), out_of_model(moved, model.latent)
+    return (slope / model.latent.scale).float().cpu(), clean.float().cpu(), moved.float().cpu()
+
+
 def fitted(samples: Tensor, form: LatentFormat) -> Tensor:
     """An empty latent is repeated to the model's channels; another count of channels is refused."""
     channels = samples.shape[1]

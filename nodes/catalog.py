@@ -9,6 +9,7 @@ def catalogue() -> Catalog:
     """The built-in catalogue. Reads declarations only: no torch, no files."""
     from . import (
         conditioning,
+        controlnet,
         image_batch,
         image_composite,
         image_effects,
@@ -25,13 +26,18 @@ def catalogue() -> Catalog:
         primitives,
         sampling,
         strings,
+        unet_denoise,
+        vae,
     )
 
     return Catalog.of_modules(
         loaders,
         lora,
         conditioning,
+        controlnet,
         sampling,
+        unet_denoise,
+        vae,
         latents,
         latent_batch,
         latent_math,
