@@ -80,27 +80,27 @@ def write_json(value: Any, indent: int | None = 2) -> str:
         ) from None
 
 
-def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
+def read_bytes(path: Path) -> bytes:
     """The file's bytes, or a DocumentError that says why not."""
     try:
         with path.open("rb") as file:
-            data = file.read(limit + 1)
+            data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise DocumentError(f"there is no file {path}", remedy="Check the name and the folder.") from None
     except IsADirectoryError:
         raise DocumentError(f"{path} is a folder", expected="a workflow file", remedy="Name a file in it.") from None
     except (OSError, ValueError) as error:
         raise DocumentError(f"{path} cannot be read", got=str(error), remedy="Check its permissions.") from None
-    if len(data) > limit:
-        raise too_large(str(path), len(data), limit)
+    if len(data) > MAX_BYTES:
+        raise too_large(str(path), len(data))
     return data
 
 
-def too_large(what: str, size: int, limit: int = MAX_BYTES) -> DocumentError:
+def too_large(what: str, size: int) -> DocumentError:
     return DocumentError(
         f"{what} is too large for a workflow",
         got=f"{size:,} bytes or more",
-        expected=f"at most {limit:,} bytes",
+        expected=f"at most {MAX_BYTES:,} bytes",
         remedy="Split the workflow, or drop what the editor stored beside it.",
     )
 

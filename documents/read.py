@@ -15,7 +15,7 @@ from ..executor.graph import Graph
 from .api import prompt_to_graph
 from .convert import ui_to_prompt
 from .embedded import embedded_texts, is_picture
-from .jsontext import MAX_BYTES, parse_json, read_bytes
+from .jsontext import parse_json, read_bytes
 from .signatures import Signatures
 
 FORMS = "a workflow in API form or editor form (JSON), or a PNG or WebP picture that carries one"
@@ -75,7 +75,10 @@ def _texts_of_picture(path: Path) -> Mapping[str, bytes] | None:
     """The texts of a picture of any size, or None if the file is none, or is for `read_bytes` to complain of."""
     try:
         with path.open("rb") as file:
-            return embedded_texts(file, str(path)) if is_picture(file.read(12)) else None
+            if not is_picture(file.read(12)):
+                return None
+            file.seek(0)
+            return embedded_texts(file, str(path))
     except (OSError, ValueError):
         return None
 
@@ -83,7 +86,7 @@ def _texts_of_picture(path: Path) -> Mapping[str, bytes] | None:
 def _read_data(data: bytes, signatures: Signatures, what: str, now: datetime | None) -> Document:
     if is_picture(data):
         return _of_texts(embedded_texts(io.BytesIO(data), what), signatures, what, now)
-    if len(data) <= MAX_BYTES and data[:4] in (b"\xff\xd8\xff\xe0", b"\xff\xd8\xff\xe1", b"GIF8"):
+    if data[:4] in (b"\xff\xd8\xff\xe0", b"\xff\xd8\xff\xe1", b"GIF8"):
         raise _unknown(what, "a JPEG or GIF picture")
     return read_value(parse_json(data, what), signatures, what, now)
 

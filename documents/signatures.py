@@ -199,7 +199,7 @@ def _unpack(data: bytes, path: Path) -> bytes:
         unpacker = lzma.LZMADecompressor(memlimit=UNPACKER_BYTES)
         plain = unpacker.decompress(data, MAX_BYTES + 1)
     except (lzma.LZMAError, MemoryError) as error:
-        raise DocumentError(f"{path} is not an .xz file we can unpack", got=str(error), remedy="Save it again.") from None
+        raise DocumentError(f"{path} cannot be unpacked", got=str(error), remedy="Save it again.") from None
     if len(plain) > MAX_BYTES:
         raise too_large(str(path), len(plain))
     if not unpacker.eof:

@@ -22,7 +22,7 @@ DATE_PARTS: dict[str, Callable[[datetime], str]] = {
     "s": lambda t: str(t.second),
 }
 _DATE_PART = re.compile("yyyy|yy|MM|M|dd|d|hh|h|mm|m|ss|s")
-_TOKEN = re.compile(r"%([^%\n]+)%")
+_TOKEN = re.compile(r"%([^%\s](?:[^%\n]*[^%\s])?)%")
 _UNSAFE = re.compile(r'[/?<>\\:*|"\x00-\x1f\x7f]')
 
 

@@ -256,7 +256,7 @@ def _list(value: Any, where: str) -> Sequence[Any]:
 
 
 def _mapping(value: Any, where: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
+    if type(value) is not dict and not isinstance(value, Mapping):
         raise fault(where, value, "an object")
     return value
 

@@ -93,22 +93,27 @@ def _fingerprints(prompt: Prompt) -> dict[str, str]:
     """A hash of each node with all that it needs, whatever the ids are."""
     done: dict[str, str] = {}
     for start in prompt:
-        stack = [start]
+        stack = {start: None}
         while stack:
-            id = stack[-1]
+            id = next(reversed(stack))
             links = [v for v in prompt[id]["inputs"].values() if is_link(v)]
             waiting = [v[0] for v in links if v[0] in prompt and v[0] not in done and v[0] not in stack]
             if waiting:
-                stack.append(waiting[0])
+                stack[waiting[0]] = None
                 continue
-            stack.pop()
+            stack.popitem()
             inputs = {
-                name: ["link", done.get(value[0], "gone"), value[1]] if is_link(value) else ["value", value]
+                name: ["link", done.get(value[0], "gone"), value[1]] if is_link(value) else ["value", _plain(value)]
                 for name, value in prompt[id]["inputs"].items()
             }
             text = json.dumps([prompt[id]["class_type"], inputs], sort_keys=True)
             done[id] = hashlib.sha256(text.encode()).hexdigest()
     return done
+
+
+def _plain(value: Any) -> Any:
+    """1.0 and 1 are one number in the files compared."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _show(id: str, prompt: Prompt) -> str:
