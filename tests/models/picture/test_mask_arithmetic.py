@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from carrara.models.picture.masks import OPERATIONS, colour_to_mask, combine, feather, grow
+from carrara.models.picture.names import MASK_OPERATIONS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
-
-from carrara.models.picture.masks import OPERATIONS, colour_to_mask, combine, feather, grow
-from carrara.models.picture.names import MASK_OPERATIONS
 
 
 def random(*shape: int) -> torch.Tensor:
@@ -18,9 +17,9 @@ def random(*shape: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("tapered", [True, False])
-@pytest.mark.parametrize("amount", [-30, -4, -1, 0, 1, 3, 25])
+@pytest.mark.parametrize("amount", [-16, -4, -1, 0, 1, 3, 16])
 def test_growing_is_repeated_grey_dilation(amount, tapered):
-    mask = random(2, 13, 17)
+    mask = random(2, 6, 9)
     footprint = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]]) if tapered else np.ones((3, 3))
     step = ndimage.grey_dilation if amount > 0 else ndimage.grey_erosion
     expected = mask.numpy()
