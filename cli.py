@@ -132,6 +132,15 @@ def nodes(
     terminal.show_nodes(engine.object_info(name), one=name is not None, json=json)
 
 
+@app.command()
+def packs(custom_nodes: Packs = None, json: Json = False) -> None:
+    """What each node pack brought, or why it did not load."""
+    from . import terminal
+    from .engine import Engine
+
+    terminal.show_packs(Engine(custom_nodes=custom_nodes or (), cache="off").packs, json=json)
+
+
 @models_app.callback(invoke_without_command=True)
 def models_default(context: typer.Context, models: Models = None, json: Json = False) -> None:
     """Without a command: list."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from .engine import Result
     from .executor.events import Event
+    from .extensions.packs import Pack
 
 
 def assignments(texts: Sequence[str]) -> dict[str, Any]:
@@ -116,6 +117,20 @@ def node_page(name: str, node: Mapping[str, Any]) -> str:
     for port, kind, tip in zip(node["output_name"], node["output"], tips, strict=True):
         lines.append(f"  {port}: {kind}  {tip or ''}".rstrip())
     return "\n".join(lines)
+
+
+def show_packs(packs: Sequence[Pack], *, json: bool) -> None:
+    """Packs by name."""
+    if json:
+        rows = [
+            {"name": p.name, "path": str(p.path), "nodes": [n.id for n in p.nodes], "reason": p.reason} for p in packs
+        ]
+        print(jsonlib.dumps(rows))
+        return
+    for pack in packs:
+        print(f"{pack.name}: {pack.reason or ', '.join(n.id for n in pack.nodes)}")
+    if not packs:
+        print("no packs; name a folder with --custom-nodes", file=sys.stderr)
 
 
 def show_models(files: Mapping[str, Sequence[str]], *, json: bool) -> None:

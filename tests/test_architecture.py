@@ -23,7 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "extensions": {"executor.spec", "nodes", "models", "samplers"},
     "engine": {"builder", "executor", "documents", "nodes", "extensions", "models"},
     "builder": {"executor", "documents", "nodes"},
-    "terminal": {"engine", "executor"},
+    "terminal": {"engine", "executor", "extensions"},
     "cli": {"engine", "builder", "terminal", "executor", "documents", "nodes", "models", "extensions", "training"},
     "__main__": {"cli"},
     "__init__": {"engine", "builder", "executor", "models", "nodes", "samplers"},
