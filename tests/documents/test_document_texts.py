@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from drawings import INFO, text_to_image
+
 from carrara.documents.convert import ui_to_prompt
 from carrara.documents.signatures import Signatures
 from carrara.documents.texts import Chooser, choose, fill_tokens, strip_comments
-from drawings import INFO, text_to_image
 
 NOW = datetime(2031, 4, 9, 7, 5, 3)
 

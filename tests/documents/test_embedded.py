@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from drawings import INFO, chunk, png, text_to_image, webp
+
 from carrara.documents import embedded, jsontext
 from carrara.documents.embedded import embedded_texts
 from carrara.documents.read import read
 from carrara.errors import DocumentError
-from drawings import INFO, chunk, png, text_to_image, webp
 
 UI = text_to_image().as_json()
 API = {"1": {"class_type": "Load", "inputs": {"name": "from prompt"}}}

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from drawings import INFO, text_to_image
+
 from carrara.documents import jsontext
 from carrara.documents.jsontext import MAX_LITERAL_DEPTH, fault_of_literal, parse_json
 from carrara.documents.read import read
@@ -19,7 +21,6 @@ from carrara.documents.signatures import Signatures
 from carrara.documents.write import api_text, save_api
 from carrara.errors import DocumentError, StorageError
 from carrara.executor.graph import Link, Malformed
-from drawings import INFO, text_to_image
 
 API: dict[str, Any] = {
     "1": {"class_type": "Load", "inputs": {"name": "a.bin"}, "_meta": {"title": "The model"}},

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from drawings import INFO, Drawing
+
 from carrara.documents.convert import ui_to_prompt
 from carrara.documents.signatures import Signatures
 from carrara.errors import DocumentError
-from drawings import INFO, Drawing
 
 
 def sampling_group() -> dict[str, Any]:

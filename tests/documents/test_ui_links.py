@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from drawings import INFO, Drawing, text_to_image
+
 from carrara.documents.convert import ui_to_prompt
 from carrara.documents.links import compatible
 from carrara.documents.signatures import Signatures
 from carrara.errors import DocumentError
-from drawings import INFO, Drawing, text_to_image
 
 
 def convert(d: Drawing) -> dict[str, Any]:

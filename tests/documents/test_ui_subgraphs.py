@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from drawings import INFO, Drawing, entry, with_subgraph
+
 from carrara.documents import frames
 from carrara.documents.convert import ui_to_prompt
 from carrara.documents.signatures import Signatures
 from carrara.errors import DocumentError
-from drawings import INFO, Drawing, entry, with_subgraph
 
 
 def convert(d: Drawing, info: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from drawings import INFO, Drawing, entry
+
 from carrara.documents.convert import ui_to_prompt
 from carrara.documents.signatures import Signatures
-from drawings import INFO, Drawing, entry
 
 
 def inputs(type: str, values: Any, info: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
