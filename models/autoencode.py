@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +13,7 @@ from torch import Tensor
 from ..errors import InputError
 from .handles import Vae
 from .picture.batches import as_masks
+from .vae.autoencoder import Autoencoder
 from .vae.tiled import decode_fitting, decode_tiled, encode_tiled
 
 if TYPE_CHECKING:
@@ -59,13 +60,15 @@ def encode_in_tiles(vae: Vae, picture: Tensor, tile: int, overlap: int, residenc
 
 def _with_decoder(vae: Vae, residency: Residency, work: Callable[[Map], Tensor]) -> Tensor:
     dtype = residency.format(vae.network)
-    with residency.use(vae.network) as network:
+    with residency.use(vae.network) as found:
+        network = cast(Autoencoder, found)
         return work(lambda z: residency.call(network.decode, z.to(residency.device, dtype)).float().cpu())
 
 
 def _with_encoder(vae: Vae, residency: Residency, work: Callable[[Map], Tensor]) -> Tensor:
     dtype = residency.format(vae.network)
-    with residency.use(vae.network) as network:
+    with residency.use(vae.network) as found:
+        network = cast(Autoencoder, found)
         return work(lambda x: residency.call(network.encode, x.to(residency.device, dtype)).float().cpu())
 
 

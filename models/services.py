@@ -168,4 +168,4 @@ def read_yaml(path: Path) -> Iterator[tuple[str, Path, bool]]:
             for line in str(value).splitlines():
                 if line.strip():
                     folder = Path(os.path.expandvars(line.strip())).expanduser()
-                    yield ALIASES.get(kind, kind), base / folder, first
+                    yield ALIASES.get(str(kind), str(kind)), base / folder, first

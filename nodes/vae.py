@@ -122,5 +122,5 @@ def inpaint_model_conditioning(
     picture, selected = mask_on(pixels, mask, vae.latent.factor)
     shown = encode(vae, greyed(picture, selected), residency)
     whole = Latent(encode(vae, pixels, residency), noise_mask=selected if noise_mask else None)
-    both = (side.map(concat_latent=shown, concat_mask=selected) for side in (positive, negative))
-    return Inpaint(*both, whole)
+    seen = {"concat_latent": shown, "concat_mask": selected}
+    return Inpaint(positive.map(**seen), negative.map(**seen), whole)

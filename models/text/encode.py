@@ -6,7 +6,7 @@ A weight w moves the state of its token along the line from the state of an empt
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
@@ -38,7 +38,7 @@ def encode(clip: Clip, text: str, models: Models, residency: Residency) -> CondE
     find = lookup(models, ENCODER, encoder.config.width)
     chunks = chunked(segments(parse(text), tokenizer, find, encoder.config.width), marks)
     with residency.use(encoder) as network, torch.inference_mode():
-        cond, pooled = states(network, chunks, marks, clip.last_layer)
+        cond, pooled = states(cast(CLIPText, network), chunks, marks, clip.last_layer)
     return CondEntry(cond.cpu(), pooled.cpu())
 
 
