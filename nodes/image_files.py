@@ -39,6 +39,12 @@ def destination(ctx: Context) -> str:
     return str(ctx.service(Files).output_dir)
 
 
+def outside(filename_prefix: str | None, services: Services) -> str | None:
+    """A saver's check, before anything runs, that its prefix stays in the output folder."""
+    files = services.get(Files)
+    return None if filename_prefix is None or files is None else files.prefix_fault(filename_prefix)
+
+
 def _missing(image: str | None, services: Services) -> str | None:
     files = services.get(Files)
     return None if image is None or files is None else files.fault(image)
@@ -87,7 +93,7 @@ def load_image_output(
     return load_image(image, ctx)
 
 
-@node("SaveImage", category="image", title="Save Image", output=True, reads=destination)
+@node("SaveImage", category="image", title="Save Image", output=True, reads=destination, validate=outside)
 def save_image(
     images: Annotated[Image, "What to save."],
     filename_prefix: Annotated[str, "May hold a sub-folder and tokens such as %year%."] = "ComfyUI",
@@ -114,7 +120,7 @@ def mask_preview(mask: Mask, prompt: Prompt = None, extra_pnginfo: PngInfo = Non
     return preview_image(as_masks(mask)[..., None].expand(-1, -1, -1, 3), ctx=ctx)
 
 
-@node("SaveAnimatedWEBP", category="image/animation", output=True, reads=destination)
+@node("SaveAnimatedWEBP", category="image/animation", output=True, reads=destination, validate=outside)
 def save_animated_webp(
     images: Image,
     filename_prefix: Annotated[str, Text()] = "ComfyUI",
@@ -137,7 +143,7 @@ def save_animated_webp(
     return _save_animation(images, filename_prefix, "webp", data, ctx)
 
 
-@node("SaveAnimatedPNG", category="image/animation", output=True, reads=destination)
+@node("SaveAnimatedPNG", category="image/animation", output=True, reads=destination, validate=outside)
 def save_animated_png(
     images: Image,
     filename_prefix: Annotated[str, Text()] = "ComfyUI",

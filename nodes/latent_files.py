@@ -6,7 +6,7 @@ from typing import Annotated
 
 from ..executor.spec import Choices, Context, Hidden, Services, Shown, node
 from ..models.values import Latent
-from .image_files import destination, workflow_texts
+from .image_files import destination, outside, workflow_texts
 from .store import Files
 
 TENSOR = "latent_tensor"
@@ -24,7 +24,7 @@ def _missing(latent: str | None, services: Services) -> str | None:
     return None if latent is None or files is None else files.fault(latent)
 
 
-@node("SaveLatent", category="_for_testing", output=True, reads=destination)
+@node("SaveLatent", category="_for_testing", output=True, reads=destination, validate=outside)
 def save_latent(
     samples: Latent,
     filename_prefix: str = "latents/ComfyUI",

@@ -128,18 +128,28 @@ class Files:
 
         width, height: pixels, for the tokens. Creates the folder. Raises PathEscape, StorageError.
         """
-        root = self.root(kind)
-        named = os.path.normpath(tokens(prefix, width, height, time.localtime()))
-        subfolder, stem = os.path.split(named)
-        folder = inside(root, subfolder)
-        if "\0" in stem:
-            raise PathEscape("a file name cannot hold a zero byte", got=prefix)
+        folder, subfolder, stem = self._place(prefix, width, height, kind)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             taken = [_number(entry.name, stem) for entry in folder.iterdir()]
         except OSError as error:
             raise _storage(folder, error) from error
         return Slot(kind, folder, subfolder, stem, max(taken, default=0) + 1)
+
+    def _place(self, prefix: str, width: int, height: int, kind: str) -> tuple[Path, str, str]:
+        """Folder, sub-folder and stem that a prefix names."""
+        subfolder, stem = os.path.split(os.path.normpath(tokens(prefix, width, height, time.localtime())))
+        if "\0" in stem:
+            raise PathEscape("a file name cannot hold a zero byte", got=repr(prefix))
+        return inside(self.root(kind), subfolder), subfolder, stem
+
+    def prefix_fault(self, prefix: str) -> str | None:
+        """Why `slot` would refuse that prefix, found without touching a folder; for a saver's `validate`."""
+        try:
+            self._place(prefix, 0, 0, "output")
+        except PathEscape as error:
+            return str(error)
+        return None
 
     def save(self, slot: Slot, counter: int, suffix: str, data: bytes, batch_index: int = 0) -> Saved:
         """Write `stem_00042_.suffix`; if another process took that number meanwhile, the next free one.

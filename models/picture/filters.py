@@ -38,11 +38,16 @@ def blur(x: Tensor, radius: int, sigma: float) -> Tensor:
     return convolve(x, bell(radius, sigma))
 
 
-def sharpen(x: Tensor, radius: int, sigma: float, alpha: float) -> Tensor:
-    """Unsharp mask of strength 10·alpha as one kernel that keeps flat areas; clamped to 0..1."""
+def unsharp(radius: int, sigma: float, alpha: float) -> Tensor:
+    """Unsharp mask of strength 10·alpha as one kernel; flat areas stay."""
     kernel = bell(radius, sigma) * -(alpha * 10)
     kernel[radius, radius] += 1 - kernel.sum()
-    return convolve(x, kernel).clamp(0, 1)
+    return kernel
+
+
+def sharpen(x: Tensor, radius: int, sigma: float, alpha: float) -> Tensor:
+    """Unsharp mask; clamped to 0..1."""
+    return convolve(x, unsharp(radius, sigma, alpha)).clamp(0, 1)
 
 
 def dilate(x: Tensor, size: int) -> Tensor:

@@ -179,3 +179,14 @@ def test_the_temp_folder_can_be_emptied(files):
     files.clear_temp()
     assert not files.temp_dir.exists()
     files.clear_temp()
+
+
+@pytest.mark.parametrize("prefix", ["a", "a/b", "..", ".", "", "%width%/x", "../x", "/x", "a\0", "a/../.."])
+def test_a_bad_prefix_is_known_beforehand(files, prefix):
+    fault = files.prefix_fault(prefix)
+    assert list(files.output_dir.iterdir()) == []
+    if fault is None:
+        assert files.slot(prefix).folder.is_relative_to(files.output_dir.resolve())
+    else:
+        with pytest.raises(PathEscape):
+            files.slot(prefix)
