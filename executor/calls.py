@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import EnumType
 from typing import Any
 
-from ..errors import CarraraError
+from ..errors import CarraraError, Interrupted
 from .cache import Values
 from .context import Blocker, Context, Expand, Lazy, NeedsInput, Shown
 from .ports import NodeSpec
@@ -131,13 +131,13 @@ class Job:
                     self.context.check()
                     running.append((len(results), self._call(arguments)))
                     results.append(None)
-            for (place, _), result in zip(
-                running, await asyncio.gather(*(call for _, call in running)), strict=True
-            ):
+            for (place, _), result in zip(running, await asyncio.gather(*(call for _, call in running)), strict=True):
                 results[place] = result
             return collected(self.recipe.spec, results, blocked)
         except NeedsInput as need:
             return Wants(frozenset((need.name,)))
+        except asyncio.CancelledError:
+            return Broken(Interrupted("stopped while it waited"))
         except BaseException as error:
             return Broken(error)
 
@@ -168,9 +168,7 @@ class Job:
         count = max(map(len, inputs.values()), default=1)
         if any(not values for values in inputs.values()):
             count = 0
-        return [
-            self._ready({name: v[i] if i < len(v) else v[-1] for name, v in inputs.items()}) for i in range(count)
-        ]
+        return [self._ready({name: v[i] if i < len(v) else v[-1] for name, v in inputs.items()}) for i in range(count)]
 
     def _whole(self) -> dict[str, Any] | Blocker:
         lists = self.recipe.lists

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any, NoReturn
 
 from ..errors import DeclarationError
-from .context import Context, Lazy, Shown
+from .context import Blocker, Context, Expand, Lazy, Shown
 from .ports import Choices, Extra, Hidden, Hook, Input, Optional, Out, Output, Port, Range, Text, Upload
 
 SCALARS: Mapping[type, str] = {int: "INT", float: "FLOAT", str: "STRING", bool: "BOOLEAN"}
@@ -195,10 +195,10 @@ class Reader:
         if "return" not in self.hints:
             self.fail("no return annotation", "Write `-> Type`, a NamedTuple for several, or `-> None`.")
         hint, said = self.split(self.hints["return"])
-        rest = [m for m in self.members(hint) if m is not NONE and m is not Shown]
-        if not rest:
+        hint = self.value(hint)
+        if hint is None:
             return (), True
-        hint, more = self.split(rest[0] if len(rest) == 1 else typing.Union[tuple(rest)])  # noqa: UP007
+        hint, more = self.split(hint)
         if isinstance(hint, type) and issubclass(hint, tuple) and hasattr(hint, "_fields"):
             fields = typing.get_type_hints(hint, include_extras=True)
             return tuple(self.output(field, fields[field], []) for field in hint._fields), True
@@ -206,8 +206,17 @@ class Reader:
             self.fail("it returns a bare tuple", "Name the outputs: class Result(NamedTuple): image: Image.")
         return (self.output(None, hint, [*more, *said]),), False
 
+    def value(self, hint: Any) -> Any:
+        """What a result is when it is a value: a union without Shown, Blocker and Expand. None: never one."""
+        rest = [m for m in self.members(hint) if m not in (NONE, Shown, Blocker, Expand)]
+        if len(rest) < 2:
+            return rest[0] if rest else None
+        return typing.Union[tuple(rest)]  # noqa: UP007
+
     def output(self, field: str | None, hint: Any, said: list[Any]) -> Output:
         hint, more = self.split(hint)
+        said = [*more, *said]
+        hint, more = self.split(self.value(hint))
         said = [*more, *said]
         is_list = typing.get_origin(hint) is list
         if is_list:

@@ -77,14 +77,15 @@ def encode(value: Any) -> bytes:
 class Fingerprints:
     """Keys of one run's nodes. `salt` is what the engine adds for all: version, device class, precision.
 
-    A node without a key (impure, or fed by such a node) maps to None.
+    output_salt is added for output nodes: the folders they write to. A node without a key (impure, or fed by such a node) maps to None.
     """
 
-    def __init__(self, context: Context, salt: bytes = b"") -> None:
+    def __init__(self, context: Context, salt: bytes = b"", output_salt: bytes = b"") -> None:
         self.keys: dict[str, Key | None] = {}
         self.why: dict[str, str] = {}
         self._context = context
         self._salt = salt
+        self._output_salt = output_salt
         self._heads: dict[NodeSpec, bytes] = {}
         self._words: dict[str, bytes] = {}
 
@@ -99,7 +100,9 @@ class Fingerprints:
             return None
         head = self._heads.get(spec)
         if head is None:
-            head = self._heads[spec] = encode([self._salt, spec.id, spec.version])
+            head = self._heads[spec] = encode(
+                [self._salt, self._output_salt if spec.output else b"", spec.id, spec.version]
+            )
         parts = [head]
         words = self._words
         try:

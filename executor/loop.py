@@ -50,7 +50,7 @@ class Run:
         self.workflow = workflow
         self.nodes = checked.sound()
         self.place = {id: i for i, id in enumerate(self.nodes)}
-        self.keys = Fingerprints(Context(services=executor.services), executor.salt)
+        self.keys = Fingerprints(Context(services=executor.services), executor.salt, executor.output_salt)
         self.planner = Planner(self.nodes, self.keys, executor.cache, executor.store)
         self.crew = Crew(executor.workers, executor.scope)
         self.report = Report(sink)

@@ -149,6 +149,5 @@ class Report:
 def plain(spec: NodeSpec, values: Values) -> tuple[Any, ...]:
     """Outputs as a caller wants them: single values, lists only where a node gave lists or was called often."""
     return tuple(
-        given if port.is_list or len(given) != 1 else given[0]
-        for port, given in zip(spec.outputs, values, strict=True)
+        given if port.is_list or len(given) != 1 else given[0] for port, given in zip(spec.outputs, values, strict=True)
     )

@@ -27,7 +27,8 @@ __all__ = ["Cancel", "Executor", "Plan", "RunResult"]
 class Executor:
     """Runs graphs over one catalogue. Has no state but the caches it was given, so threads may share it.
 
-    salt: what else results depend on (version, device class, precision). scope: entered around node calls, on their
+    salt: what else results depend on (version, device class, precision). output_salt: what the results of output nodes
+    depend on besides (the folders they write to). scope: entered around node calls, on their
     thread. store_seconds: results that took less are not worth a place on disk, unless they are targets. hidden:
     fills hidden parameters other than the node's id and the workflow, from (what, node id).
     """
@@ -38,6 +39,7 @@ class Executor:
     store: Store | None = None
     workers: int = 1
     salt: bytes = b""
+    output_salt: bytes = b""
     scope: Callable[[], AbstractContextManager[Any]] = nullcontext
     store_seconds: float = 0.005
     hidden: Callable[[str, str], Any] | None = None

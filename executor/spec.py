@@ -1,7 +1,7 @@
 """The node API: a typed function under @node is a node.
 
-    @node("LatentBlend", category="latent")
-    def latent_blend(a: Latent, b: Latent, factor: Annotated[float, Range(0, 1, step=0.01)] = 0.5) -> Latent: ...
+@node("LatentBlend", category="latent")
+def latent_blend(a: Latent, b: Latent, factor: Annotated[float, Range(0, 1, step=0.01)] = 0.5) -> Latent: ...
 """
 
 from __future__ import annotations

@@ -14,10 +14,10 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Protocol
 
+from .blobs import Blobs, checksum
 from .cache import Entry, Values
 
 FORMAT = 1
@@ -26,7 +26,6 @@ ROW_BYTES = 512
 BATCH = 400
 FLUSH_ROWS = 256
 FLUSH_SECONDS = 1.0
-ORPHAN_SECONDS = 3600.0
 CREATE = """
 CREATE TABLE IF NOT EXISTS entry (
     key BLOB PRIMARY KEY, meta BLOB NOT NULL, payload BLOB, sum BLOB NOT NULL, size INTEGER NOT NULL, used REAL NOT NULL
@@ -88,6 +87,7 @@ class Store:
 
     def __init__(self, folder: str | os.PathLike[str], codec: Codec, *, limit: int = 8 << 30) -> None:
         self._folder = Path(folder)
+        self._blobs = Blobs(self._folder / "values")
         self._codec = codec
         self._limit = limit
         self._lock = threading.RLock()
@@ -97,6 +97,7 @@ class Store:
         self._waiting: dict[bytes, tuple[Any, ...]] = {}
         self._touched: set[bytes] = set()
         self._flushed = time.monotonic()
+        self._unweighed = limit
         self._troubles: list[str] = []
 
     # --- opening -------------------------------------------------------------------------------------------
@@ -195,7 +196,7 @@ class Store:
     def _read(self, key: bytes, meta: Any, payload: Any, sum: Any) -> Record | None:
         if type(meta) is not bytes or (payload is not None and type(payload) is not bytes) or type(sum) is not bytes:
             return None
-        if meta[:16] != _checksum(key, meta[16:], sum) or (payload is not None and sum != _checksum(payload)):
+        if meta[:16] != checksum(key, meta[16:], sum) or (payload is not None and sum != checksum(payload)):
             return None
         codec, ui, files = json.loads(meta[16:])
         if codec != self._codec.name:
@@ -207,11 +208,11 @@ class Store:
         data = record.payload
         if data is None:
             try:
-                data = self._path(record.sum).read_bytes()
+                data = self._blobs.read(record.sum)
             except OSError:
                 self.forget(record.key, "its file is gone")
                 return None
-            if _checksum(data) != record.sum:
+            if checksum(data) != record.sum:
                 self.forget(record.key, "its file was changed")
                 return None
         try:
@@ -244,16 +245,17 @@ class Store:
                 meta = None if data is None else _meta(self._codec.name, entry)
                 if data is None or meta is None or len(data) > self._limit:
                     return False
-                sum = _checksum(data)
+                sum = checksum(data)
                 if len(data) > INLINE:
-                    self._write(sum, data)
+                    self._blobs.write(sum, data)
             except OSError as error:
                 self._troubles.append(f"a result could not be stored: {error}")
                 return False
             size = len(data) + len(meta) + ROW_BYTES
             payload = data if len(data) <= INLINE else None
-            self._waiting[key] = (key, _checksum(key, meta, sum) + meta, payload, sum, size, time.time())
+            self._waiting[key] = (key, checksum(key, meta, sum) + meta, payload, sum, size, time.time())
             self._known.add(key)
+            self._unweighed += size
             late = time.monotonic() - self._flushed > FLUSH_SECONDS
             if late or len(self._waiting) >= FLUSH_ROWS:
                 self.flush()
@@ -291,25 +293,12 @@ class Store:
         self._waiting.clear()
         self._touched.clear()
 
-    def _write(self, sum: bytes, data: bytes) -> None:
-        path = self._path(sum)
-        if path.exists() and path.stat().st_size == len(data):
-            os.utime(path)
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.part")
-        try:
-            with open(part, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
-
     # --- keeping within the limit --------------------------------------------------------------------------
 
     def _evict(self, db: sqlite3.Connection) -> None:
+        if self._unweighed < self._limit / 64:
+            return  # weighing reads the whole index
+        self._unweighed = 0
         (held,) = db.execute("SELECT COALESCE(SUM(size), 0) FROM entry").fetchone()
         if held <= self._limit:
             return
@@ -321,7 +310,10 @@ class Store:
                 break
         self._drop(db, gone)
         self._known.difference_update(gone)
-        self._sweep(db)
+        self._blobs.sweep(lambda sum: self._referenced(db, sum))
+
+    def _referenced(self, db: sqlite3.Connection, sum: bytes) -> bool:
+        return db.execute("SELECT 1 FROM entry WHERE sum = ? LIMIT 1", (sum,)).fetchone() is not None
 
     def _drop(self, db: sqlite3.Connection, keys: Iterable[bytes]) -> None:
         for key in keys:
@@ -329,38 +321,8 @@ class Store:
             db.execute("DELETE FROM entry WHERE key = ?", (key,))
             if row is None or not row[1] or type(row[0]) is not bytes:
                 continue
-            if db.execute("SELECT 1 FROM entry WHERE sum = ? LIMIT 1", (row[0],)).fetchone() is None:
-                self._remove(self._path(row[0]))
-
-    def _sweep(self, db: sqlite3.Connection) -> None:
-        """Files of results whose row was never written, because a process died in between."""
-        old = time.time() - ORPHAN_SECONDS
-        for path in self._folder.glob("values/*/*"):
-            try:
-                if path.stat().st_mtime > old:
-                    continue
-                sum = bytes.fromhex(path.name.partition(".")[0])
-            except (OSError, ValueError):
-                continue
-            if db.execute("SELECT 1 FROM entry WHERE sum = ? LIMIT 1", (sum,)).fetchone() is None:
-                self._remove(path)
-
-    def _remove(self, path: Path) -> None:
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:  # Windows keeps a file that another process reads
-            self._troubles.append(f"an old result could not be removed: {error}")
-
-    def _path(self, sum: bytes) -> Path:
-        name = sum.hex()
-        return self._folder / "values" / name[:2] / name
-
-
-def _checksum(*parts: bytes) -> bytes:
-    digest = blake2b(digest_size=16)
-    for part in parts:
-        digest.update(part)
-    return digest.digest()
+            if not self._referenced(db, row[0]):
+                self._blobs.remove(row[0])
 
 
 def _meta(codec: str, entry: Entry) -> bytes | None:

@@ -236,6 +236,7 @@ class _Validation:
         return Bound(node, table.spec, literals, wires)
 
     def _link(self, node: Node, name: str, wanted: Any, link: Link) -> bool:
+        """Whether the link leads to a node, which is then looked at too, even if the link itself is wrong."""
         source = self.graph.get(link.node)
         if source is None:
             self._dangling(node, name, f"there is no node {link.node}.", link, "Link it again, or remove the link.")
@@ -248,7 +249,7 @@ class _Validation:
             count = len(types)
             said = f"node {link.node} ({source.type}) has {count} outputs, none is number {link.slot}."
             self._dangling(node, name, said, link, "")
-            return False
+            return True
         given = types[link.slot]
         join = (given, wanted)
         try:
@@ -267,7 +268,7 @@ class _Validation:
                 expected=wanted,
                 remedy=f"Link {name} to an output of type {wanted}.",
             )
-        return ok
+        return True
 
     def _custom(self, bound: Bound) -> None:
         hook = bound.spec.validate

@@ -1,11 +1,12 @@
 """How much time the executor itself costs per node: validate, fingerprint, plan and run trivial typed nodes, events on.
 
-    python tests/bench/bench_executor.py [--repeat 5] [--write FILE]
+python tests/bench/bench_executor.py [--repeat 5] [--write FILE]
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib.util
 import os
 import platform
@@ -14,17 +15,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 if "carrara" not in sys.modules:
-    found = importlib.util.spec_from_file_location("carrara", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
+    where = [str(ROOT)]
+    found = importlib.util.spec_from_file_location("carrara", ROOT / "__init__.py", submodule_search_locations=where)
     assert found is not None and found.loader is not None
     sys.modules["carrara"] = importlib.util.module_from_spec(found)
     found.loader.exec_module(sys.modules["carrara"])
 
-from carrara.executor.cache import Bounded, NoCache  # noqa: E402
+from carrara.executor.cache import Bounded  # noqa: E402
 from carrara.executor.graph import Graph  # noqa: E402
 from carrara.executor.run import Executor  # noqa: E402
 from carrara.executor.spec import Catalog, Range, node  # noqa: E402
@@ -70,54 +73,70 @@ def wide(count: int) -> dict[str, Any]:
     return nodes
 
 
-def once(executor: Executor, graph: Graph) -> tuple[float, int]:
-    """Seconds of one run, and how many nodes ran."""
+class Taken(NamedTuple):
+    """wall, cpu: seconds; ran: how many nodes ran."""
+
+    wall: float
+    cpu: float
+    ran: int
+
+
+def once(executor: Executor, graph: Graph) -> Taken:
+    """One run, validation and events included."""
     heard: list[Any] = []
-    begun = time.perf_counter()
+    gc.collect()
+    wall, cpu = time.perf_counter(), time.process_time()
     result = executor.run(graph, sink=heard.append)
-    seconds = time.perf_counter() - begun
+    taken = Taken(time.perf_counter() - wall, time.process_time() - cpu, len(result.executed))
     assert result.status == "done", result.error
-    return seconds, len(result.executed)
+    return taken
 
 
-def median(times: list[float]) -> str:
+def restarted(folder: str, graph: Graph) -> Taken:
+    """The same with nothing in memory; opening the store counts."""
+    gc.collect()
+    wall, cpu = time.perf_counter(), time.process_time()
+    store = Store(folder, JsonCodec())
+    ran = once(Executor(CATALOGUE, store=store), graph).ran
+    taken = Taken(time.perf_counter() - wall, time.process_time() - cpu, ran)
+    store.close()
+    return taken
+
+
+def spread(times: list[float]) -> str:
     return f"{statistics.median(times):.4f} ({min(times):.4f}–{max(times):.4f})"
 
 
-def row(name: str, count: int, repeat: int, measure: Callable[[], tuple[float, int]]) -> str:
-    measured = [measure() for _ in range(repeat)]
-    times = [seconds for seconds, _ in measured]
-    each = statistics.median(times) / count * 1e3
-    return f"| {name} | {count:,} | {measured[-1][1]:,} | {median(times)} | {each:.4f} |"
+def row(name: str, count: int, repeat: int, measure: Callable[[], Taken]) -> str:
+    taken = [measure() for _ in range(repeat)]
+    cpu = [t.cpu for t in taken]
+    each = statistics.median(cpu) / count * 1e3
+    return (
+        f"| {name} | {count:,} | {taken[-1].ran:,} | {spread([t.wall for t in taken])} | {spread(cpu)} | {each:.4f} |"
+    )
 
 
 def report(repeat: int) -> list[str]:
-    lines = ["| case | nodes | ran | seconds: median (range) | ms per node |", "|---|---|---|---|---|"]
+    lines = ["| case | nodes | ran | wall s: median (range) | CPU s | CPU ms per node |", "|---|---|---|---|---|---|"]
     for shape in (chain, wide):
         for count in (1_000, 10_000, 100_000):
             graph = Graph.from_api(shape(count))
             times = repeat if count <= 10_000 else max(1, repeat // 2)
-            lines.append(row(f"{shape.__name__}, nothing kept", count, times, lambda g=graph: once(Executor(CATALOGUE), g)))
+            bare = Executor(CATALOGUE)
+            lines.append(row(f"{shape.__name__}, nothing kept", count, times, partial(once, bare, graph)))
     for shape in (chain, wide):
         count = 10_000
         graph = Graph.from_api(shape(count))
         warm = Executor(CATALOGUE, cache=Bounded(entries=10**6))
         once(warm, graph)
-        lines.append(row(f"{shape.__name__}, re-run from memory", count, repeat, lambda g=graph, w=warm: once(w, g)))
+        lines.append(row(f"{shape.__name__}, re-run from memory", count, repeat, partial(once, warm, graph)))
         with tempfile.TemporaryDirectory() as folder:
             store = Store(folder, JsonCodec())
-            lines.append(row(f"{shape.__name__}, first run into a store", count, 1, lambda g=graph, s=store: once(Executor(CATALOGUE, store=s), g)))
+            stored = Executor(CATALOGUE, store=store)
+            lines.append(row(f"{shape.__name__}, first run into a store", count, 1, partial(once, stored, graph)))
             store.close()
-
-            def restarted(folder: str = folder, graph: Graph = graph) -> tuple[float, int]:
-                begun = time.perf_counter()
-                fresh = Store(folder, JsonCodec())
-                _, ran = once(Executor(CATALOGUE, cache=NoCache(), store=fresh), graph)
-                seconds = time.perf_counter() - begun
-                fresh.close()
-                return seconds, ran
-
-            lines.append(row(f"{shape.__name__}, re-run after a restart", count, repeat, restarted))
+            again = partial(restarted, folder, graph)
+            lines.append(row(f"{shape.__name__}, re-run after a restart", count, repeat, again))
     return lines
 
 
@@ -133,7 +152,8 @@ def main() -> None:
             "# Executor: engine time per node",
             "",
             f"Command: `python tests/bench/bench_executor.py --repeat {options.repeat}`. "
-            f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores.",
+            f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
+            f"load average {os.getloadavg()[0]:.1f} while it ran.",
             "",
         ]
         options.write.write_text("\n".join([*head, *lines, ""]), encoding="utf-8")

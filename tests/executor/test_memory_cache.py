@@ -1,0 +1,62 @@
+"""Memory caches keep to their bounds."""
+
+from __future__ import annotations
+
+import pytest
+from carrara.executor.cache import Bounded, Entry, LastRun, NoCache
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def entry(size: int = 1) -> Entry:
+    return Entry(([b"x" * size],))
+
+
+def sizeof(values: tuple[list[bytes], ...]) -> int:
+    return sum(len(value) for output in values for value in output)
+
+
+def test_entries_leave_in_order_of_use() -> None:
+    cache = Bounded(entries=2)
+    for key in (b"a", b"b"):
+        cache.put(key, entry())
+    assert cache.get(b"a")
+    cache.put(b"c", entry())
+    assert cache.get(b"b") is None and cache.get(b"a") and cache.get(b"c")
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 12)), max_size=40))
+def test_bytes_never_exceed_the_budget(puts: list[tuple[int, int]]) -> None:
+    cache = Bounded(bytes=20, sizeof=sizeof)
+    for key, size in puts:
+        cache.put(bytes([key]), entry(size))
+        kept = [cache.get(bytes([k])) for k in range(6)]
+        assert cache.held == sum(sizeof(e.values) for e in kept if e is not None) <= 20
+
+
+def test_too_large_is_not_kept_and_evicts_nothing() -> None:
+    cache = Bounded(bytes=10, sizeof=sizeof)
+    cache.put(b"a", entry(5))
+    cache.put(b"b", entry(11))
+    assert cache.get(b"a") and cache.get(b"b") is None
+    cache.clear()
+    assert cache.held == len(cache) == 0
+
+
+def test_a_budget_needs_a_measure() -> None:
+    with pytest.raises(ValueError, match="sizeof"):
+        Bounded(bytes=10)
+
+
+def test_last_run_keeps_what_the_new_run_has_too() -> None:
+    cache = LastRun()
+    cache.put(b"a", entry())
+    cache.put(b"b", entry())
+    cache.begin({b"b", b"c"})
+    assert cache.get(b"a") is None and cache.get(b"b")
+
+
+def test_none() -> None:
+    cache = NoCache()
+    cache.put(b"a", entry())
+    assert cache.get(b"a") is None
