@@ -75,9 +75,10 @@ def encode(value: Any) -> bytes:
 
 
 class Fingerprints:
-    """Keys of one run's nodes. `salt` is what the engine adds for all: version, device class, precision.
+    """Keys of one run's nodes. A node without a key (impure, or fed by such a node) maps to None.
 
-    output_salt is added for output nodes: the folders they write to. A node without a key (impure, or fed by such a node) maps to None.
+    salt: what the engine adds for all nodes: version, device class, precision. output_salt: what it adds for output
+    nodes: the folders they write to.
     """
 
     def __init__(self, context: Context, salt: bytes = b"", output_salt: bytes = b"") -> None:

@@ -12,9 +12,10 @@ import time
 from pathlib import Path
 
 import pytest
+from executor_toys import CALLS, executor, graph
+
 from carrara.executor.cache import Entry
 from carrara.executor.store import JsonCodec, Store
-from executor_toys import CALLS, executor, graph
 
 LARGE = "x" * 100_000
 

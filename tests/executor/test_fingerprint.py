@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from executor_toys import TOYS, graph
+from hypothesis import given
+from hypothesis import strategies as st
+
 from carrara.executor.context import Context
 from carrara.executor.fingerprint import Fingerprints, Unkeyed, encode
 from carrara.executor.graph import Graph
 from carrara.executor.spec import Catalog, node
 from carrara.executor.validate import validate
-from executor_toys import TOYS, graph
-from hypothesis import given
-from hypothesis import strategies as st
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from carrara.executor.cache import Bounded, Entry, LastRun, NoCache
 from hypothesis import given
 from hypothesis import strategies as st
+
+from carrara.executor.cache import Bounded, Entry, LastRun, NoCache
 
 
 def entry(size: int = 1) -> Entry:

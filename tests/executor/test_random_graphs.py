@@ -5,13 +5,14 @@ from __future__ import annotations
 import tempfile
 from typing import Any
 
+from executor_toys import CALLS, TOYS
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from carrara.executor.cache import Bounded
 from carrara.executor.graph import Graph
 from carrara.executor.run import Executor
 from carrara.executor.store import JsonCodec, Store
-from executor_toys import CALLS, TOYS
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 numbers = st.integers(-5, 5)
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import pytest
+from executor_toys import CALLS, TOYS, Pair, executor, graph
+
 from carrara.errors import GraphError, Interrupted, NodeFailed
 from carrara.executor import events
 from carrara.executor.cache import Bounded, LastRun
@@ -16,8 +18,6 @@ from carrara.executor.result import causes
 from carrara.executor.run import Cancel, Executor
 from carrara.executor.spec import Any as AnyValue
 from carrara.executor.spec import Catalog, Context, Hidden, Shown, node
-from executor_toys import CALLS, TOYS, Pair, executor, graph
-
 
 CHAIN = {
     "n": ("Number", {"value": 3}),

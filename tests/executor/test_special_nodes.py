@@ -7,13 +7,14 @@ import time
 from typing import Any
 
 import pytest
+from executor_toys import CALLS, TOYS, executor, graph
+
 from carrara.errors import NodeFailed
 from carrara.executor import events
 from carrara.executor.cache import Bounded
 from carrara.executor.ports import Hook, Input, NodeSpec, Output
 from carrara.executor.run import Cancel, Executor
 from carrara.executor.spec import Blocker, Catalog, Context, Expand, node
-from executor_toys import CALLS, TOYS, executor, graph
 
 SHOWN = ("Show", {"value": ["x", 0]})
 

@@ -6,12 +6,13 @@ import math
 from typing import Annotated, Any
 
 import pytest
+from executor_toys import TOYS, api, graph
+
 from carrara.errors import Problem
 from carrara.executor.context import Context
 from carrara.executor.graph import Graph
 from carrara.executor.spec import Catalog, Choices, Listing, node
 from carrara.executor.validate import Checked, fits, validate
-from executor_toys import TOYS, api, graph
 
 Choosing = Annotated[str, Choices.files("checkpoints")]
 
