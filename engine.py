@@ -195,6 +195,7 @@ class Engine:
             self._store,
             workers,
             salt=f"{RESULTS_VERSION}|{self.compute.device.partition(':')[0]}|{self.compute.dtype}".encode(),
+            output_salt=str(self.files.output_dir).encode(),
             scope=_no_grad,
         )
         self._close = weakref.finalize(self, _clean, temp, self._store)
