@@ -87,14 +87,14 @@ def node(
     experimental: bool = False,
     deprecated: bool = False,
     reads: Callable[..., _Any] | None = None,
-    validate: Callable[..., str | None] | None = None,
+    validate: Callable[..., str | Mapping[str, str] | None] | None = None,
 ) -> Callable[[F], F]:
     """Declare a function to be the node `id`. The function itself is returned, so it is called as before.
 
     version: raise it when the node's result changes, so that stored results are not taken for new ones.
     pure=False: the result depends on more than the inputs; never cached.
     reads: fingerprint of what the node reads from the world (a file's hash), from its literal inputs.
-    validate: a reason why these literals cannot work, or None. Linked inputs are None.
+    validate: why these literals cannot work, as text or by input, or None. Linked inputs are None.
     Raises DeclarationError when the declaration contradicts itself.
     """
     names = sys._getframe(1).f_locals

@@ -39,15 +39,20 @@ def destination(ctx: Context) -> str:
     return str(ctx.service(Files).output_dir)
 
 
-def outside(filename_prefix: str | None, services: Services) -> str | None:
+def faults(services: Services, what: str, find: Callable[[Files], str | None]) -> dict[str, str]:
+    """{input: what is wrong with it}, if there are folders to look into."""
+    files = services.get(Files)
+    fault = None if files is None else find(files)
+    return {} if fault is None else {what: fault}
+
+
+def outside(filename_prefix: str | None, services: Services) -> dict[str, str]:
     """A saver's check, before anything runs, that its prefix stays in the output folder."""
-    files = services.get(Files)
-    return None if filename_prefix is None or files is None else files.prefix_fault(filename_prefix)
+    return faults(services, "filename_prefix", lambda files: files.prefix_fault(filename_prefix))
 
 
-def _missing(image: str | None, services: Services) -> str | None:
-    files = services.get(Files)
-    return None if image is None or files is None else files.fault(image)
+def _missing(image: str | None, services: Services) -> dict[str, str]:
+    return faults(services, "image", lambda files: files.fault(image))
 
 
 InputPicture = Annotated[str, Choices.input_images(), Upload("image")]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from ..executor.spec import Choices, Context, Hidden, Services, Shown, node
 from ..models.values import Latent
-from .image_files import destination, outside, workflow_texts
+from .image_files import destination, faults, outside, workflow_texts
 from .store import Files
 
 TENSOR = "latent_tensor"
@@ -19,9 +19,8 @@ def _content(latent: str, ctx: Context) -> str:
     return ctx.service(Files).fingerprint(latent)
 
 
-def _missing(latent: str | None, services: Services) -> str | None:
-    files = services.get(Files)
-    return None if latent is None or files is None else files.fault(latent)
+def _missing(latent: str | None, services: Services) -> dict[str, str]:
+    return faults(services, "latent", lambda files: files.fault(latent))
 
 
 @node("SaveLatent", category="_for_testing", output=True, reads=destination, validate=outside)

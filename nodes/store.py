@@ -87,12 +87,14 @@ class Files:
             raise InputError(f"there is no file {name!r}", remedy=f"Put it into {self.root(kind)}.")
         return path
 
-    def fault(self, name: str, kind: str = "input") -> str | None:
-        """Why `find` would refuse that name, for a node's `validate`."""
+    def fault(self, name: str | None, kind: str = "input") -> str | None:
+        """Why `find` would refuse that name, for a node's `validate`. Nothing is wrong with an unknown name."""
+        if name is None:
+            return None
         try:
             self.find(name, kind)
         except InputError as error:
-            return str(error)
+            return f"{error.message}. {error.remedy}".strip()
         return None
 
     def fingerprint(self, name: str, kind: str = "input") -> str:
@@ -143,12 +145,14 @@ class Files:
             raise PathEscape("a file name cannot hold a zero byte", got=repr(prefix))
         return inside(self.root(kind), subfolder), subfolder, stem
 
-    def prefix_fault(self, prefix: str) -> str | None:
+    def prefix_fault(self, prefix: str | None) -> str | None:
         """Why `slot` would refuse that prefix, found without touching a folder; for a saver's `validate`."""
+        if prefix is None:
+            return None
         try:
             self._place(prefix, 0, 0, "output")
         except PathEscape as error:
-            return str(error)
+            return f"{error.message}. {error.remedy}".strip()
         return None
 
     def save(self, slot: Slot, counter: int, suffix: str, data: bytes, batch_index: int = 0) -> Saved:
@@ -180,7 +184,7 @@ def inside(root: Path, name: str) -> Path:
     except (ValueError, OSError, RuntimeError) as error:
         raise PathEscape("this is no file name", got=repr(name)) from error
     if not real.is_relative_to(base):
-        raise PathEscape("a file name leads outside its folder", got=name, expected=f"something inside {root}")
+        raise PathEscape("a file name leads outside its folder", got=name, remedy=f"Name something inside {root}.")
     return path
 
 

@@ -99,14 +99,23 @@ def test_what_was_saved_can_be_loaded(ctx):
 
 def test_a_missing_picture_is_found_out_before_running(ctx):
     spec = spec_of(nodes.load_image)
-    assert "no file" in spec.validate({"image": "x.png"}, ctx)
-    assert "outside" in spec.validate({"image": "../x.png"}, ctx)
-    assert spec.validate({"image": None}, ctx) is None
+    assert "no file" in spec.validate({"image": "x.png"}, ctx)["image"]
+    assert "outside" in spec.validate({"image": "../x.png"}, ctx)["image"]
+    assert not spec.validate({"image": None}, ctx)
+    assert not spec.validate({"image": "x.png"}, Context())
     (ctx.service(Files).input_dir / "x.png").write_bytes(b"1")
-    assert spec.validate({"image": "x.png"}, ctx) is None
+    assert not spec.validate({"image": "x.png"}, ctx)
     first = spec.reads({"image": "x.png"}, ctx)
     (ctx.service(Files).input_dir / "x.png").write_bytes(b"22")
     assert spec.reads({"image": "x.png"}, ctx) != first
+
+
+def test_a_prefix_that_leads_outside_is_found_out_before_running(ctx):
+    for saver in (nodes.save_image, nodes.save_animated_png, nodes.save_animated_webp, save_latent):
+        check = spec_of(saver).validate
+        assert "outside" in check({"filename_prefix": "../x"}, ctx)["filename_prefix"]
+        assert not check({"filename_prefix": "a/x"}, ctx)
+        assert not check({"filename_prefix": None}, ctx)
 
 
 def test_latents_survive_a_file(ctx):
