@@ -33,3 +33,19 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("no ../shared beside this checkout")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder of toy networks."""
+    import tiny_world
+
+    return tiny_world.build(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="session")
+def tiny_ctx(tiny: Path):
+    """What nodes run in, with that folder."""
+    import tiny_world
+
+    return tiny_world.context(tiny)
