@@ -157,18 +157,19 @@ class Planner:
         """Nodes that need not run: hits, whatever only hits use, and those that another stands for."""
         covered: set[str] = set()
         found: list[str] = []
-        for id in reversed(list(self.nodes)):
-            leader = self.same(id)
-            runs = leader in self.todo or leader in self.ran
-            if leader in self.kept or (id in covered and not runs) or leader != id:
+        nodes, kept, todo, ran, followers = self.nodes, self.kept, self.todo, self.ran, self._followers
+        for id in reversed(nodes):
+            if id in kept or id in followers or (id in covered and id not in todo and id not in ran):
                 found.append(id)
-                covered.update(wire.source for wire in self.nodes[id].wires)
+                for wire in nodes[id].wires:
+                    covered.add(followers.get(wire.source, wire.source))
+                    covered.add(wire.source)
         found.reverse()
         return found
 
-    def explained(self) -> dict[str, str]:
+    def explained(self, spared: Iterable[str]) -> dict[str, str]:
         """A reason for every node, in order."""
-        spared = set(self.spared())
-        unused = "not needed: what uses it is cached"
-        lazy = "not needed: no node asked for it"
-        return {id: self.reasons.get(id) or (unused if id in spared else lazy) for id in self.nodes}
+        reasons = dict.fromkeys(self.nodes, "not needed: no node asked for it")
+        reasons.update(dict.fromkeys(spared, "not needed: what uses it is cached"))
+        reasons.update(self.reasons)
+        return reasons

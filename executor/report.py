@@ -113,7 +113,10 @@ class Report:
                 if leader in values:
                     found[id] = plain(nodes[leader].spec, values[leader])
         executed = self.executed
-        spared = tuple(id for id in planner.spared() if id not in executed)
+        spared = planner.spared()
+        reasons = planner.explained(spared)
+        if executed:
+            spared = [id for id in spared if id not in executed]
         seconds = time.perf_counter() - begun
         self.emit(events.RunFinished(status, seconds))
         return RunResult(
@@ -122,9 +125,9 @@ class Report:
             self._ui,
             self._files,
             tuple(executed),
-            spared,
+            tuple(spared),
             executed,
-            planner.explained(),
+            reasons,
             seconds,
             checked.problems,
             error,

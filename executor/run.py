@@ -56,7 +56,8 @@ class Executor:
         run = Run(self, checked, Cancel(), None, None)
         planner = run.plan()
         runs = tuple(id for id in run.nodes if id in planner.todo)
-        return Plan(runs, tuple(planner.spared()), planner.explained())
+        spared = planner.spared()
+        return Plan(runs, tuple(spared), planner.explained(spared))
 
     def run(
         self,

@@ -26,6 +26,8 @@ ROW_BYTES = 512
 BATCH = 400
 FLUSH_ROWS = 256
 FLUSH_SECONDS = 1.0
+TOUCH_SECONDS = 600.0
+"""How exactly it is known when a result was last used: noting it is a write, and reading should not write."""
 CREATE = """
 CREATE TABLE IF NOT EXISTS entry (
     key BLOB PRIMARY KEY, meta BLOB NOT NULL, payload BLOB, sum BLOB NOT NULL, size INTEGER NOT NULL, used REAL NOT NULL
@@ -184,23 +186,26 @@ class Store:
             return
         marks = ",".join("?" * len(keys))
         # `marks` is question marks only; the keys themselves are bound.
-        query = f"SELECT key, meta, payload, sum FROM entry WHERE key IN ({marks})"
-        for key, meta, payload, sum in self._db.execute(query, keys):
+        query = f"SELECT key, meta, payload, sum, used FROM entry WHERE key IN ({marks})"
+        old = time.time() - TOUCH_SECONDS
+        for key, meta, payload, sum, used in self._db.execute(query, keys).fetchall():
             record = self._read(key, meta, payload, sum)
             if record is None:
                 self.forget(key, "its bytes were changed")
-            else:
-                found[key] = record
-        self._touched.update(found)
+                continue
+            found[key] = record
+            if type(used) is not float or used < old:
+                self._touched.add(key)
 
     def _read(self, key: bytes, meta: Any, payload: Any, sum: Any) -> Record | None:
         if type(meta) is not bytes or (payload is not None and type(payload) is not bytes) or type(sum) is not bytes:
             return None
         if meta[:16] != checksum(key, meta[16:], sum) or (payload is not None and sum != checksum(payload)):
             return None
-        codec, ui, files = json.loads(meta[16:])
-        if codec != self._codec.name:
+        codec, _, shown = meta[16:].partition(b"\0")
+        if codec != self._codec.name.encode():
             return None
+        ui, files = json.loads(shown) if shown else (None, ())
         return Record(key, ui, tuple(files), payload, sum)
 
     def load(self, record: Record) -> Entry | None:
@@ -236,19 +241,21 @@ class Store:
     # --- writing -------------------------------------------------------------------------------------------
 
     def put(self, key: bytes, entry: Entry) -> bool:
-        """Keep one result, if it can be kept. Written for good by `flush`, or after a second."""
+        """Keep one result, if it can be kept, instead of an older one. Written by `flush`, or after a second."""
         with self._lock:
-            if self._db is None or key in self._known:
+            if self._db is None:
                 return False
             try:
                 data = self._codec.encode(entry.values)
                 meta = None if data is None else _meta(self._codec.name, entry)
                 if data is None or meta is None or len(data) > self._limit:
                     return False
+                if key in self._known:
+                    self._drop(self._db, [key])
                 sum = checksum(data)
                 if len(data) > INLINE:
                     self._blobs.write(sum, data)
-            except OSError as error:
+            except (sqlite3.Error, OSError) as error:
                 self._troubles.append(f"a result could not be stored: {error}")
                 return False
             size = len(data) + len(meta) + ROW_BYTES
@@ -333,4 +340,5 @@ def _meta(codec: str, entry: Entry) -> bytes | None:
             ui = json.loads(json.dumps(ui))
         except (TypeError, ValueError):
             return None
-    return json.dumps([codec, ui, list(entry.files)]).encode()
+    shown = "" if ui is None and not entry.files else json.dumps([ui, list(entry.files)])
+    return f"{codec}\0{shown}".encode()

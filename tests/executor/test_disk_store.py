@@ -57,6 +57,17 @@ def test_what_has_no_form_is_not_kept(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_newer_result_takes_the_place_of_an_older(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    for name in ("old", "new"):
+        store.put(b"a", Entry(([LARGE + name],), None, (name,)))
+        found = read(store, b"a")
+        assert found is not None and found.files == (name,) and found.values == ([LARGE + name],)
+    store.flush()
+    assert len(files(tmp_path)) == 1
+    store.close()
+
+
 def test_another_codec_does_not_read_these_bytes(tmp_path: Path) -> None:
     store = opened(tmp_path)
     store.put(b"a", Entry(([1],)))
@@ -136,8 +147,9 @@ def test_a_damaged_index_is_made_anew(tmp_path: Path) -> None:
         store.close()
 
 
-def test_it_stays_within_its_limit(tmp_path: Path) -> None:
+def test_it_stays_within_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = opened(tmp_path, limit=1_000_000)
+    monkeypatch.setattr("carrara.executor.store.TOUCH_SECONDS", 0.0)
     for i in range(30):
         store.put(b"%020d" % i, Entry(([str(i) + LARGE],)))
         assert read(store, b"%020d" % 0) is not None or i > 9, "used again and again"
