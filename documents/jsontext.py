@@ -11,9 +11,9 @@ from ..errors import DocumentError
 
 MAX_BYTES = 64 * 1024 * 1024
 """Longest text read. A graph of 100,000 nodes needs about half of it."""
-MAX_CONTAINERS = 4_000_000
+MAX_CONTAINERS = 2_000_000
 """Most lists and objects in one text; each costs some 100 bytes once read."""
-MAX_ITEMS = 12_000_000
+MAX_ITEMS = 8_000_000
 """Most separators in one text."""
 MAX_LITERAL_DEPTH = 64
 """Deepest nesting of one widget's value."""
