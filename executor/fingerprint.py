@@ -113,7 +113,7 @@ class Fingerprints:
                     word = words[name] = _text(name)
                 parts.append(word)
                 parts.append(FORMS[type(value)](value))
-        except (KeyError, Unkeyed):
+        except (KeyError, Unkeyed, RecursionError):
             self.why[id] = "an input has no canonical form"
             return None
         keys = self.keys

@@ -15,6 +15,8 @@ REFUSED: Any = object()
 CASTS: dict[str, Callable[[Any], Any]] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
 EXACT: dict[str, type] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
 SHOWN = 20
+SUGGESTIONS = 100
+"""After that many problems, no more searching for what else could have been meant."""
 
 
 class Check:
@@ -45,7 +47,7 @@ class Check:
         if kind is self.exact:
             if kind is str or kind is bool:
                 return value
-            if self.low <= value <= self.high and math.isfinite(value):
+            if self.low <= value <= self.high and (kind is int or math.isfinite(value)):
                 return value
         elif self.allowed is not None and kind is str and value in self.allowed:
             return value
@@ -58,7 +60,7 @@ class Check:
                 value = self.cast(value)
                 if isinstance(value, float) and not math.isfinite(value):
                     raise ValueError("not a finite number")
-            except (TypeError, ValueError, OverflowError) as error:
+            except (TypeError, ValueError, OverflowError, RecursionError) as error:
                 problems.append(
                     Problem(
                         node,
@@ -101,7 +103,7 @@ class Check:
                 node,
                 self.port.name,
                 "value_smaller_than_min" if small else "value_bigger_than_max",
-                f"{self.port.name} is {value}, {'less' if small else 'more'} than {bound}.",
+                f"{self.port.name} is {printable(value)}, {'less' if small else 'more'} than {bound}.",
                 got=printable(value),
                 expected=f"{self.low} to {self.high}",
                 remedy=f"Use {bound} or {'more' if small else 'less'}.",
@@ -114,7 +116,9 @@ class Check:
             return value
         if isinstance(value, str | int | float | bool) and self.allowed is not None and value in self.allowed:
             return value
-        close = difflib.get_close_matches(str(value), [str(n) for n in self.names], n=3, cutoff=0.5)
+        close: list[str] = []
+        if len(problems) < SUGGESTIONS:
+            close = difflib.get_close_matches(str(printable(value)), [str(n) for n in self.names], n=3, cutoff=0.5)
         folder = self.port.choices.kind if self.port.choices is not None else ""
         if close:
             remedy = f"Did you mean {' or '.join(close)}?"
@@ -139,11 +143,16 @@ class Check:
 
 def printable(value: Any) -> Any:
     """The value if JSON can carry it and it is short, else a short text."""
-    if value is None or isinstance(value, bool | int):
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, int):
+        return value if value.bit_length() <= 1024 else f"a number of {value.bit_length()} bits"
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
-    text = value if isinstance(value, str) else repr(value)
+    try:
+        text = value if isinstance(value, str) else repr(value)
+    except RecursionError:
+        text = f"a {type(value).__name__} nested very deeply"
     return text if len(text) <= 200 else text[:200] + "…"
 
 

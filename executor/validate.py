@@ -18,6 +18,7 @@ from .ports import NodeSpec
 from .spec import Catalog
 
 MISSING: Any = object()
+SUGGESTIONS = 50
 
 
 class Wire(NamedTuple):
@@ -128,6 +129,7 @@ class _Validation:
         self.bad: set[str] = set()
         self.tables: dict[str, Table] = {}
         self.joins: dict[tuple[Any, Any], bool] = {}
+        self.similar: dict[str, list[str]] = {}
         self.outputs: frozenset[str] = frozenset()
 
     def run(self, targets: Iterable[str] | None) -> Checked:
@@ -160,9 +162,15 @@ class _Validation:
             if not node.type:
                 self._say(id, "", "invalid_prompt", "it has no class_type.", remedy="Save the workflow again.")
                 continue
-            close = self.catalogue.similar(node.type)
+            close = self._similar(node.type)
             remedy = f"Did you mean {' or '.join(close)}?" if close else "Install the node pack that has it."
             self._say(id, "", "invalid_prompt", f"no node is called {node.type}.", got=node.type, remedy=remedy)
+
+    def _similar(self, kind: str) -> list[str]:
+        """Suggestions cost time: one search for each class, and none once there are very many."""
+        if kind not in self.similar:
+            self.similar[kind] = self.catalogue.similar(kind) if len(self.similar) < SUGGESTIONS else []
+        return self.similar[kind]
 
     def _targets(self, targets: Iterable[str] | None) -> tuple[str, ...]:
         if targets is None:

@@ -11,6 +11,7 @@ from executor_toys import TOYS, api, graph
 from carrara.errors import Problem
 from carrara.executor.context import Context
 from carrara.executor.graph import Graph
+from carrara.executor.run import Executor
 from carrara.executor.spec import Catalog, Choices, Listing, node
 from carrara.executor.validate import Checked, fits, validate
 
@@ -90,6 +91,19 @@ def test_one_problem(kind: str, inputs: dict[str, Any], type: str) -> None:
     assert only(made).type == type
 
 
+def test_monstrous_literals() -> None:
+    nested: Any = {}
+    for _ in range(100_000):
+        nested = {"a": nested}
+    assert only(shown("Number", value=10**9999)).got == f"a number of {(10**9999).bit_length()} bits"
+    assert only(shown("Number", value=nested)).type == "invalid_input_type"
+    assert only(shown("Any", kind="one", free=nested)).type == "invalid_input_type"
+    assert only(shown("Any", kind=nested, free="")).type == "value_not_in_list"
+    assert not check(shown("Add", a=10**400, b=1)).problems
+    result = Executor(TOYS).run(graph(e=("Show", {"value": {"x": 10**400}})))
+    assert result.status == "done"
+
+
 def test_literals_do_not_fit_sockets() -> None:
     problem = only(graph(u=("UseThing", {"thing": 5})))
     assert (problem.type, problem.expected) == ("invalid_input_type", "THING")
@@ -158,6 +172,13 @@ def test_partial_goodness() -> None:
     assert (checked.targets, checked.good) == (("e1", "e2"), ("e2",))
     assert set(checked.sound()) == {"n", "e2"}
     assert checked.dependents() == {"bad": ("e1",)}
+
+
+def test_thousands_of_problems_are_told_soon() -> None:
+    nodes = api(**{f"n{i}": (f"Nothing{i}", {}) for i in range(3000)})
+    nodes |= api(**{f"e{i}": ("Show", {"value": [f"a{i}", 0]}) for i in range(3000)})
+    nodes |= api(**{f"a{i}": ("Any", {"kind": f"on{i}", "free": ""}) for i in range(3000)})
+    assert len(check(Graph.from_api(nodes)).problems) == 6000
 
 
 def test_no_output() -> None:
