@@ -76,9 +76,7 @@ class Adaptive:
         positive = [s for s in asked if s > 0]
         at, end = -math.log(positive[0]), -math.log(positive[-1])
         order = self.order
-        control = Controller(
-            self.h_init, order if self.eta else order, self.proportional, self.integral, self.derivative, self.safety
-        )
+        control = Controller(self.h_init, order, self.proportional, self.integral, self.derivative, self.safety)
         previous, index = x, 0
         while at < end - 1e-5:
             to = min(end, at + control.h)

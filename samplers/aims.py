@@ -54,8 +54,9 @@ def middle_band(eta: float = 1.0, first: float = 0.2, last: float = 0.8) -> Stre
     return lambda path, s, t: eta if path.progress(first) >= t >= path.progress(last) else 0.0
 
 
-def sde(strength: Strength = constant(1.0)) -> Aim:
-    """Go (1 + strength) times as far in lambda: the reverse SDE, Lu et al. 2022, arXiv:2211.01095, eq. 18."""
+def sde(eta: float | Strength = 1.0) -> Aim:
+    """Go (1 + eta) times as far in lambda: the reverse SDE, Lu et al. 2022, arXiv:2211.01095, eq. 18."""
+    strength = eta if callable(eta) else constant(eta)
 
     def aim(path: Path, s: float, t: float) -> float:
         if t <= 0:

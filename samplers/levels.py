@@ -218,7 +218,10 @@ class FluxLevels:
 
 @dataclass(frozen=True)
 class Continuous:
-    """Levels without a table, log-uniform between two ends: Karras et al. 2022, arXiv:2206.00364 (timestep log(sigma)/4)."""
+    """Levels without a table, log-uniform between two ends; the timestep is log(sigma) / 4.
+
+    Karras et al. 2022, arXiv:2206.00364.
+    """
 
     low: float = 0.002
     high: float = 120.0

@@ -15,6 +15,7 @@ SAMPLERS: tuple[str, ...] = (
 """What KSampler offers."""
 
 SCHEDULERS: tuple[str, ...] = (
-    "simple", "sgm_uniform", "karras", "exponential", "ddim_uniform", "beta", "normal", "linear_quadratic", "kl_optimal",
+    "simple", "sgm_uniform", "karras", "exponential", "ddim_uniform", "beta", "normal",
+    "linear_quadratic", "kl_optimal",
 )  # fmt: skip
 """What KSampler and BasicScheduler offer."""

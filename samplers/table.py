@@ -35,16 +35,14 @@ def above_zero(sigmas: tuple[float, ...], path: Path) -> tuple[float, ...]:
 def rows() -> Mapping[str, Sampler]:
     """Name -> sampler, for every one this package has; the names of `names.SAMPLERS` first, in their order."""
     ve = VE()
-    near: Brownian = Brownian("same")
-    tree: Brownian = Brownian("cpu")
+    near = Brownian("same")
+    tree = Brownian("cpu")
     two_m = Multistep(2, clock=half_snr)
     two_m_heun = Multistep(2, clock=half_snr, weight="exact")
     three_m = Multistep(3, clock=half_snr, weight="exact")
     res = Multistep(2, clock=log_sigma, weight="exact", spacing="aim")
     res_cfg_pp = replace(res, history="uncond", estimate="uncond")
-    dpmpp_sde = Row(
-        Stages((0.5,), noise="path"), ancestral_ratio(), noise=tree, grid=finite_lambda
-    )
+    dpmpp_sde = Row(Stages((0.5,), noise="path"), ancestral_ratio(), noise=tree, grid=finite_lambda)
     dpmpp_2m_sde = Row(two_m, sde(), noise=tree, grid=finite_lambda)
     dpmpp_3m_sde = replace(dpmpp_2m_sde, rule=three_m)
     gradient = Row(Adams(2, persistent(2.0)))

@@ -31,9 +31,7 @@ class Adams:
     def init(self, run: Run) -> tuple[Tensor, ...]:
         return ()
 
-    def step(
-        self, ask: Ask, x: Tensor, span: Span, state: tuple[Tensor, ...]
-    ) -> tuple[Proposal, tuple[Tensor, ...]]:
+    def step(self, ask: Ask, x: Tensor, span: Span, state: tuple[Tensor, ...]) -> tuple[Proposal, tuple[Tensor, ...]]:
         past = ((x - span.first.guided) / span.s, *state)[: self.order]
         if span.lands or len(past) == 1:
             return Proposal(span.first.guided), past
@@ -77,8 +75,11 @@ def uneven(sigmas: tuple[float, ...], index: int, order: int) -> list[float]:
         weights = [weights[0] + second, weights[1] - (1 + a / b) * second, second * a / b]
     if order >= 4:
         c = back[2]
-        third = ((1 - h / (3 * (h + a))) / 2 + (1 - h / (2 * (h + a))) * h / (6 * (h + a + b))) * (
-            h * (h + a) * (h + a + b)) / (a * (a + b) * (a + b + c))
+        third = (
+            ((1 - h / (3 * (h + a))) / 2 + (1 - h / (2 * (h + a))) * h / (6 * (h + a + b)))
+            * (h * (h + a) * (h + a + b))
+            / (a * (a + b) * (a + b + c))
+        )
         u = a * (a + b) / (b * (b + c))
         weights = [
             weights[0] + third,
@@ -108,31 +109,40 @@ def deis_tab(sigmas: tuple[float, ...], index: int, order: int) -> Sequence[floa
 
 @lru_cache(maxsize=16)
 def deis_table(sigmas: tuple[float, ...], most: int) -> tuple[tuple[float, ...], ...]:
+    """Weights for every step. The sums over 10,000 places run in float32: the known numbers depend on it."""
     import torch
 
     grid = torch.tensor(sigmas, dtype=torch.float64)
-    # The VP process whose sigma is 0.002 at time 0.001 and 80 at time 1.
-    low, high, early = 0.002, 80.0, 1e-3
-    slope = 2 * (math.log(low**2 + 1) / early - math.log(high**2 + 1)) / (early - 1)
-    start = math.log(high**2 + 1) - 0.5 * slope
+    # The VP process whose sigma is 0.002 at time 0.001 and 80 at time 1; its low end, too, was computed in float32.
+    early, low = 1e-3, float((torch.tensor(0.002) ** 2 + 1).log())
+    high = math.log(80**2 + 1)
+    slope = 2 * (low / early - high) / (early - 1)
+    start = high - 0.5 * slope
     times = ((start**2 + 2 * slope * (grid**2 + 1).log()).sqrt() - start) / slope
     points = 10000
-    rows: list[tuple[float, ...]] = []
-    for i in range(len(sigmas) - 1):
-        order = min(i + 1, most)
-        if order == 1:
-            rows.append(())
-            continue
-        tau = torch.linspace(float(times[i]), float(times[i + 1]), points, dtype=torch.float64)
-        cumulative = (-0.5 * tau**2 * slope - tau * start).exp()
-        rate = -0.5 * -(tau * slope + start) / (cumulative * (1 - cumulative)).sqrt()
-        nodes = [times[i - k] for k in range(order)]
+    rows: list[tuple[float, ...]] = [()]
+    for i in range(1, len(sigmas) - 1):
+        tau = torch.linspace(float(times[i]), float(times[i + 1]), points, dtype=torch.float32)
+        rate = vp_rate(tau, start, slope)
+        nodes = times[[i - k for k in range(min(i + 1, most))]]
         weights = []
         for j, node in enumerate(nodes):
             basis = torch.ones_like(tau)
             for k, other in enumerate(nodes):
                 if k != j:
-                    basis = basis * (tau - other) / (node - other)
+                    basis = basis * ((tau - other) / (node - other))
             weights.append(float((rate * basis).sum() * ((times[i + 1] - times[i]) / points)))
         rows.append(tuple(weights))
     return tuple(rows)
+
+
+def vp_rate(tau: Tensor, start: float, slope: float) -> Tensor:
+    """-1/2 (d log a / d tau) / sqrt(a (1 - a)) for a = exp(-slope tau^2 / 2 - start tau)."""
+    import torch
+
+    with torch.inference_mode(False), torch.enable_grad():
+        at = tau.clone().requires_grad_(True)
+        kept = (-0.5 * at**2 * slope - at * start).exp()
+        (rate,) = torch.autograd.grad(kept.log().sum(), at)
+    kept = kept.detach()
+    return -0.5 * rate / (kept * (1 - kept)).sqrt()

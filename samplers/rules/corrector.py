@@ -111,7 +111,8 @@ class UniPC:
         now = self.clock(span.path, span.s)
         level = math.exp(-now)
         estimate = span.first.guided + (1.0 - level / span.s) * (x - span.first.guided)
-        at, estimates = (now,), (estimate,)
+        at: tuple[float, ...] = (now,)
+        estimates: tuple[Tensor, ...] = (estimate,)
         if state is not None:
             mended = self.mended(state, self.used(k - 1, most, steps), now, estimate)
             before = math.exp(-state.at[0])
