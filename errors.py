@@ -20,6 +20,7 @@ CarraraError
 │   ├── BadWeights        truncated, hostile or mis-shaped weights
 │   ├── TokenizerNotFound
 │   └── OutOfMemory       names node, need and budget
+├── ServerError           the server cannot start, or cannot be reached
 └── Unsupported           a known thing this version does not do
 """
 
@@ -164,6 +165,10 @@ class TokenizerNotFound(ModelError):
 
 class OutOfMemory(ModelError):
     """A device ran out of memory; names node, need and budget."""
+
+
+class ServerError(CarraraError):
+    """The server cannot start, cannot be reached, or refuses a client."""
 
 
 class Unsupported(CarraraError):

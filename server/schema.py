@@ -1,0 +1,61 @@
+"""The queue's tables, and their rows as records. Small columns come first: SQLite reads a row from its front."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from .jobs import FINAL, Job, State, Summary
+
+VERSION = 1
+BRIEF = "id, state, number, client, workflow, created, started, finished, cut, count, preview, error"
+WHOLE = f"{BRIEF}, prompt, extra, targets, outputs, meta, messages"
+_FINISHED = f"({', '.join(repr(str(state)) for state in FINAL)})"
+
+SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS jobs(
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        state TEXT NOT NULL DEFAULT 'pending',
+        number REAL NOT NULL,
+        client TEXT,
+        workflow TEXT,
+        created INTEGER NOT NULL,
+        started INTEGER,
+        finished INTEGER,
+        cut INTEGER NOT NULL DEFAULT 0,
+        count INTEGER NOT NULL DEFAULT 0,
+        preview TEXT,
+        error TEXT,
+        prompt TEXT NOT NULL,
+        extra TEXT NOT NULL,
+        targets TEXT NOT NULL,
+        outputs TEXT NOT NULL DEFAULT '{}',
+        meta TEXT NOT NULL DEFAULT '{}',
+        messages TEXT NOT NULL DEFAULT '[]')""",
+    "CREATE INDEX IF NOT EXISTS line ON jobs(state, number, seq)",
+    "CREATE INDEX IF NOT EXISTS age ON jobs(created, seq, state)",
+    f"CREATE INDEX IF NOT EXISTS ended ON jobs(finished, seq) WHERE state IN {_FINISHED}",
+    f"CREATE VIEW IF NOT EXISTS brief AS SELECT {BRIEF}, seq FROM jobs",
+    "CREATE TABLE IF NOT EXISTS facts(name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+)
+
+
+def summary(row: tuple[Any, ...]) -> Summary:
+    """From the columns of BRIEF."""
+    return Summary(*_brief(row))
+
+
+def job(row: tuple[Any, ...]) -> Job:
+    """From the columns of WHOLE."""
+    prompt, extra, targets, outputs, meta, messages = (json.loads(text) for text in row[12:18])
+    told = tuple((kind, data) for kind, data in messages)
+    return Job(*_brief(row), prompt, extra, tuple(targets), outputs, meta, told)
+
+
+def _brief(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    id, state, number, client, workflow, created, started, finished, cut, count, preview, error = row[:12]
+    place = int(number) if number == int(number) else number
+    shown = None if preview is None else json.loads(preview)
+    wrong = None if error is None else json.loads(error)
+    return id, State(state), place, client, workflow, created, started, finished, cut, count, shown, wrong
