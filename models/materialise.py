@@ -50,9 +50,14 @@ def same_tensor(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
     return [n for n in a if n != 1] == [n for n in b if n != 1]
 
 
-def materialise(blueprint: Blueprint, device: torch.device, dtype: torch.dtype) -> nn.Module:
-    """The network, ready to run, without gradients. Raises BadWeights or OutOfMemory."""
+def materialise(blueprint: Blueprint, device: torch.device, dtype: torch.dtype, *, pack: bool = True) -> nn.Module:
+    """The network, ready to run, without gradients. Raises BadWeights or OutOfMemory.
+
+    pack: on a processor, lay convolutions out for it; their weights cannot be read back then.
+    """
     import torch
+
+    from .layers.packed import pack_convolutions, packable
 
     net: nn.Module = blueprint.make(blueprint.config, device=torch.device("meta"), dtype=dtype)
     found = _compare(blueprint, net)
@@ -65,6 +70,8 @@ def materialise(blueprint: Blueprint, device: torch.device, dtype: torch.dtype) 
         )
     with memory_guard(f"the {blueprint.role} network", device, need=weight_bytes(blueprint, dtype)):
         net.load_state_dict(dict(_tensors(blueprint, net, device, dtype)), strict=True, assign=True)
+        if pack and blueprint.role in CONVOLUTIONAL and packable(device, dtype):
+            pack_convolutions(net)
     return net.eval().requires_grad_(False)
 
 

@@ -122,21 +122,19 @@ class SpatialTransformer(nn.Module):
         self.heads, self.head_dim = heads, head_dim
         inner = heads * head_dim
         self.norm = at.group_norm(channels, eps=1e-6)
-        self.proj_in = at.linear(channels, inner) if linear else at.conv(channels, inner, 1)
+        self.proj_in = at.linear(channels, inner) if linear else at.pointwise(channels, inner)
         self.transformer_blocks = nn.ModuleList(
             TransformerBlock(inner, context_dim, heads, head_dim, at) for _ in range(depth)
         )
-        self.proj_out = zeroed(at.linear(inner, channels) if linear else at.conv(inner, channels, 1))
+        self.proj_out = zeroed(at.linear(inner, channels) if linear else at.pointwise(inner, channels))
 
     def forward(self, x: Tensor, given: BlockInput) -> Tensor:
         b, c, h, w = x.shape
-        # A 1x1 convolution is a linear map of the channels; on tokens it needs no change of layout.
         tokens = self.norm(x).permute(0, 2, 3, 1).reshape(b, h * w, c)
-        tokens = F.linear(tokens, self.proj_in.weight.flatten(1), self.proj_in.bias)
+        tokens = self.proj_in(tokens)
         for depth, block in enumerate(self.transformer_blocks):
             tokens = block(tokens, given.context, self._site(given, depth, (h, w)))
-        tokens = F.linear(tokens, self.proj_out.weight.flatten(1), self.proj_out.bias)
-        return x + tokens.view(b, h, w, c).permute(0, 3, 1, 2)
+        return x + self.proj_out(tokens).view(b, h, w, c).permute(0, 3, 1, 2)
 
     def _site(self, given: BlockInput, depth: int, size: tuple[int, int]) -> Site | None:
         if given.call is None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -27,6 +28,13 @@ class Conv2d(nn.Conv2d):
             super().reset_parameters()
 
 
+class Pointwise(Conv2d):
+    """The weights of a 1x1 convolution, applied to tokens (b n c): the same linear map without a change of layout."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight.flatten(1), self.bias)
+
+
 @dataclass(frozen=True)
 class Placement:
     """Device and dtype that parameters are created with, and how many groups a group norm has."""
@@ -43,6 +51,9 @@ class Placement:
     ) -> nn.Conv2d:
         pad = kernel // 2 if padding is None else padding
         return Conv2d(inp, out, kernel, stride=stride, padding=pad, bias=bias, device=self.device, dtype=self.dtype)
+
+    def pointwise(self, inp: int, out: int) -> Pointwise:
+        return Pointwise(inp, out, 1, device=self.device, dtype=self.dtype)
 
     def group_norm(self, channels: int, *, eps: float = 1e-5) -> nn.GroupNorm:
         return nn.GroupNorm(self.groups, channels, eps=eps, device=self.device, dtype=self.dtype)

@@ -63,14 +63,13 @@ class AttnBlock(nn.Module):
     def __init__(self, channels: int, at: Placement) -> None:
         super().__init__()
         self.norm = at.group_norm(channels, eps=1e-6)
-        self.q, self.k, self.v = (at.conv(channels, channels, 1) for _ in range(3))
-        self.proj_out = zeroed(at.conv(channels, channels, 1))
+        self.q, self.k, self.v = (at.pointwise(channels, channels) for _ in range(3))
+        self.proj_out = zeroed(at.pointwise(channels, channels))
 
     def forward(self, x: Tensor) -> Tensor:
         b, c, h, w = x.shape
         tokens = self.norm(x).permute(0, 2, 3, 1).reshape(b, h * w, c)
-        q, k, v = (F.linear(tokens, p.weight.flatten(1), p.bias) for p in (self.q, self.k, self.v))
-        out = F.linear(attention(q, k, v, 1), self.proj_out.weight.flatten(1), self.proj_out.bias)
+        out = self.proj_out(attention(self.q(tokens), self.k(tokens), self.v(tokens), 1))
         return x + out.view(b, h, w, c).permute(0, 3, 1, 2)
 
 

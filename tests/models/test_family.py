@@ -9,6 +9,9 @@ from pathlib import Path
 import network_oracles as oracles
 import pytest
 import torch
+from header_fixtures import fixture
+from safetensors.torch import save_file
+
 from carrara.errors import BadWeights, UnknownFamily
 from carrara.models.checkpoint import assemble, load_checkpoint
 from carrara.models.controlnet import controlnet_config
@@ -20,8 +23,6 @@ from carrara.models.text.clip import CLIPText, CLIPTextConfig
 from carrara.models.unet import UNet, UNetConfig
 from carrara.models.vae.autoencoder import Autoencoder, VAEConfig
 from carrara.models.weights import Weights
-from header_fixtures import fixture
-from safetensors.torch import save_file
 
 PREFIXES = ("model.diffusion_model.", "first_stage_model.", "cond_stage_model.transformer.")
 

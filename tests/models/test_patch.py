@@ -6,24 +6,25 @@ from pathlib import Path
 
 import pytest
 import torch
-from carrara.errors import BadWeights
-from carrara.models.blueprint import Blueprint
-from carrara.models.checkpoint import assemble
-from carrara.models.compute import Compute
-from carrara.models.families import families
-from carrara.models.families.sd15 import aliases
-from carrara.models.load import open_weights
-from carrara.models.patch import changes, split, with_lora
-from carrara.models.residency import Residency
-from carrara.models.shapes import unet_config
-from carrara.models.unet import UNet, UNetConfig
 from header_fixtures import fixture
 from network_oracles import difference, noise
 from safetensors.torch import save_file
 
+from carrara.errors import BadWeights
+from carrara.models.blueprint import Blueprint
+from carrara.models.checkpoint import assemble
+from carrara.models.families import families
+from carrara.models.families.sd15 import aliases
+from carrara.models.load import open_weights
+from carrara.models.materialise import materialise
+from carrara.models.patch import changes, split, with_lora
+from carrara.models.shapes import unet_config
+from carrara.models.unet import UNet, UNetConfig
+
 CONFIG = UNetConfig(
     model_channels=32, channel_mult=(1, 2), num_res_blocks=(1, 1), transformer_depth=(1, 1), context_dim=8
 )
+FORMATS = {"fp32": torch.float32, "fp16": torch.float16}
 OURS = "input_blocks.1.1.transformer_blocks.0.attn1.to_out.0"
 THEIRS = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_out.0"
 RESNET = ("output_blocks.3.0.in_layers.2", "up_blocks.1.resnets.1.conv1")
@@ -39,8 +40,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Blueprint:
 
 
 def weights_of(blueprint: Blueprint, dtype: str = "fp32") -> dict[str, torch.Tensor]:
-    with Residency(Compute(dtype=dtype)).use(blueprint) as net:
-        return {k: v.clone() for k, v in net.state_dict().items()}
+    net = materialise(blueprint, torch.device("cpu"), FORMATS[dtype], pack=False)
+    return {k: v.clone() for k, v in net.state_dict().items()}
 
 
 def lora(

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
+
 from carrara.errors import BadWeights, OutOfMemory
 from carrara.models.blueprint import Blueprint
 from carrara.models.compute import Compute
@@ -15,7 +17,6 @@ from carrara.models.materialise import memory_guard
 from carrara.models.residency import Residency
 from carrara.models.shapes import clip_config
 from carrara.models.text.clip import CLIPText, CLIPTextConfig
-from safetensors.torch import save_file
 
 CONFIG = CLIPTextConfig(vocab=40, width=64, layers=1, heads=1, mlp=64)
 
