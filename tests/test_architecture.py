@@ -25,7 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "builder": {"executor", "documents", "nodes"},
     "terminal": {"engine", "executor", "extensions"},
     "server": {"engine", "executor", "documents", "nodes", "models", "extensions"},
-    "cli": {"engine", "builder", "terminal", "server", "executor", "documents", "nodes", "models", "extensions", "training"},
+    "cli": {"engine", "terminal", "server", "training"},
     "__main__": {"cli"},
     "__init__": {"engine", "builder", "executor", "models", "nodes", "samplers"},
     "start": set(),

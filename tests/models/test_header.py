@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 import torch
-from carrara.errors import BadWeights, ModelNotFound
-from carrara.models.header import MAX_HEADER, read_header
-from carrara.models.load import open_weights
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
+
+from carrara.errors import BadWeights, ModelNotFound
+from carrara.models.header import MAX_HEADER, read_header
+from carrara.models.load import open_weights
 
 Entry = dict[str, Any]
 

@@ -9,12 +9,13 @@ from typing import Any
 import network_oracles as oracles
 import pytest
 import torch
+from network_oracles import difference, noise
+
 from carrara.models.blueprint import Blueprint
 from carrara.models.checkpoint import load_controlnet, load_text, load_unet, load_vae
 from carrara.models.compute import Compute
 from carrara.models.residency import Residency
 from carrara.models.vae.taesd import TAESDConfig, TAESDDecoder, TAESDEncoder
-from network_oracles import difference, noise
 
 LIMITS = [
     pytest.param(torch.float64, "fp64", 1e-9, id="float64"),

@@ -6,10 +6,11 @@ from fractions import Fraction
 
 import pytest
 import torch
+from network_oracles import difference, noise, shaken
+
 from carrara.errors import InputError
 from carrara.models.vae.autoencoder import Autoencoder, VAEConfig
 from carrara.models.vae.tiled import Tiles, blend, decode_fitting, decode_tiled, encode_tiled
-from network_oracles import difference, noise, shaken
 
 
 def twice(z: torch.Tensor) -> torch.Tensor:

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from carrara.errors import InputError
-from carrara.models.picture.codec import animated_png, animated_webp, png, read_channel, read_frames, to_bytes
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+
+from carrara.errors import InputError
+from carrara.models.picture.codec import animated_png, animated_webp, png, read_channel, read_frames, to_bytes
 
 PIXELS = np.arange(4 * 6 * 4, dtype=np.uint8).reshape(4, 6, 4) * 2
 

@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+
 from carrara.errors import InputError
 from carrara.models.picture.batches import fit_batch, fit_latent, same_channels
 from carrara.models.picture.blend import MODES

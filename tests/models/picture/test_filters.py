@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+
 from carrara.errors import InputError
 from carrara.models.picture.canny import canny
 from carrara.models.picture.filters import blur, dilate, erode, morphology, sharpen

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from carrara.models.picture.masks import OPERATIONS, colour_to_mask, combine, feather, grow
-from carrara.models.picture.names import MASK_OPERATIONS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
+
+from carrara.models.picture.masks import OPERATIONS, colour_to_mask, combine, feather, grow
+from carrara.models.picture.names import MASK_OPERATIONS
 
 
 def random(*shape: int) -> torch.Tensor:

@@ -8,12 +8,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from carrara.errors import InputError
-from carrara.models.picture.names import IMAGE_METHODS, LATENT_METHODS
-from carrara.models.resample import bislerp, crop_to_aspect, resample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+
+from carrara.errors import InputError
+from carrara.models.picture.names import IMAGE_METHODS, LATENT_METHODS
+from carrara.models.resample import bislerp, crop_to_aspect, resample
 
 SIZES = [((20, 28), (43, 61)), ((64, 64), (30, 50)), ((7, 9), (7, 18)), ((9, 5), (3, 5))]
 
