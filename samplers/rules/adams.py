@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from ..clock import exponential_weights
 from ..integrate import Ask, Proposal, Run, Span
 from .multistep import mix
 
@@ -41,18 +42,8 @@ class Adams:
 
 def lagrange(sigmas: tuple[float, ...], index: int, order: int) -> list[float]:
     """Integrals of the interpolating polynomial: Adams-Bashforth on any grid (k-diffusion's LMS)."""
-    nodes = [sigmas[index - j] for j in range(order)]
-    s, t = sigmas[index], sigmas[index + 1]
-    centre, half = (s + t) / 2, (t - s) / 2
-    # Gauss-Legendre with three points is exact up to degree 5.
-    points = [(centre - half * math.sqrt(0.6), 5 / 9), (centre, 8 / 9), (centre + half * math.sqrt(0.6), 5 / 9)]
-    weights = []
-    for j, node in enumerate(nodes):
-        total = 0.0
-        for at, share in points:
-            total += share * math.prod((at - other) / (node - other) for k, other in enumerate(nodes) if k != j)
-        weights.append(total * half)
-    return weights
+    s, h = sigmas[index], sigmas[index + 1] - sigmas[index]
+    return [h * w for w in exponential_weights([(sigmas[index - j] - s) / h for j in range(order)], 0.0)]
 
 
 def even(sigmas: tuple[float, ...], index: int, order: int) -> list[float]:
