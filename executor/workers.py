@@ -111,6 +111,8 @@ class Crew:
             task.cancel()
 
     def close(self) -> None:
+        """End the threads. What still runs is waited for, and what it gives is dropped."""
+        self.drain()
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
         if self._loop is not None and self._thread is not None:

@@ -140,6 +140,14 @@ def report(repeat: int) -> list[str]:
     return lines
 
 
+def machine() -> str:
+    """The processor's name, where the system tells it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores, {platform.system()}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeat", type=int, default=5)
@@ -152,8 +160,11 @@ def main() -> None:
             "# Executor: engine time per node",
             "",
             f"Command: `python tests/bench/bench_executor.py --repeat {options.repeat}`. "
-            f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
-            f"load average {os.getloadavg()[0]:.1f} while it ran.",
+            f"Python {platform.python_version()}; {machine()}; load average {os.getloadavg()[0]:.1f} while it ran.",
+            "",
+            "Engine time: validation, fingerprints, planning, running trivial nodes, one event list. Ceilings: 0.05 ms "
+            "per node, flat to 100,000; 0.2 s for a fully cached re-run of 10,000. CPU seconds count where other programs "
+            "share the cores; the wall time then mostly says how busy the machine was.",
             "",
         ]
         options.write.write_text("\n".join([*head, *lines, ""]), encoding="utf-8")

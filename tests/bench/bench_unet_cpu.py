@@ -35,6 +35,7 @@ def bind_package() -> None:
 
 def ours(dtype: Any) -> Callable[..., Any]:
     import torch
+
     from carrara.models.unet import UNet, UNetConfig
 
     net = UNet(UNetConfig(), dtype=dtype).eval().requires_grad_(False).to(memory_format=torch.channels_last)
