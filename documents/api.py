@@ -7,10 +7,9 @@ from typing import Any
 
 from ..errors import DocumentError
 from ..executor.graph import Graph
-from .jsontext import fault_of_literal
+from .jsontext import MAX_BITS, fault_of_literal
 
 SHOWN = 5
-MAX_BITS = 4096
 
 
 def prompt_to_graph(prompt: Mapping[str, Any]) -> Graph:
@@ -30,8 +29,7 @@ def refuse_impossible(prompt: Mapping[str, Any]) -> None:
         if not isinstance(inputs, Mapping):
             continue
         for name, value in inputs.items():
-            kind = type(value)
-            if kind is str or kind is bool or kind is float or (kind is int and value.bit_length() < MAX_BITS):
+            if _ordinary(value):
                 continue
             fault = fault_of_literal(value)
             if fault is not None:
@@ -39,6 +37,17 @@ def refuse_impossible(prompt: Mapping[str, Any]) -> None:
     if faults:
         more = f" and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
         raise DocumentError(
-            "the workflow holds values that cannot be inputs", got="; ".join(faults[:SHOWN]) + more,
-            expected="text, finite numbers, true, false, lists and objects", remedy="Replace them.",
+            "the workflow holds values that cannot be inputs",
+            got="; ".join(faults[:SHOWN]) + more,
+            expected="text, finite numbers, true, false, lists and objects",
+            remedy="Replace them.",
         )
+
+
+def _ordinary(value: Any) -> bool:
+    """The usual scalars and links, told apart quickly."""
+    kind = type(value)
+    if kind is list and len(value) == 2 and type(value[0]) is str:
+        value = value[1]
+        kind = type(value)
+    return kind is str or kind is bool or kind is float or (kind is int and value.bit_length() <= MAX_BITS)

@@ -41,8 +41,10 @@ def unfold(document: UiDocument) -> list[Frame]:
         total += len(frame.scope.nodes)
         if total + len(frames) > MAX_NODES:
             raise DocumentError(
-                "the workflow's subgraphs unfold to too many nodes", got=f"more than {MAX_NODES:,}",
-                expected=f"at most {MAX_NODES:,}", remedy="Use fewer subgraphs inside subgraphs.",
+                "the workflow's subgraphs unfold to too many nodes",
+                got=f"more than {MAX_NODES:,}",
+                expected=f"at most {MAX_NODES:,}",
+                remedy="Use fewer subgraphs inside subgraphs.",
             )
         for node in frame.scope.nodes.values():
             scope = document.definitions.get(node.type)
@@ -60,12 +62,16 @@ def _refuse_endless(frame: Frame, node: UiNode, scope: Scope) -> None:
     while above is not None:
         if above.scope is scope:
             raise DocumentError(
-                f"{scope.name} contains itself", got=f"an instance of it inside it, node {frame.prefix}{node.id}",
-                expected="subgraphs that end", remedy="Delete that node.",
+                f"{scope.name} contains itself",
+                got=f"an instance of it inside it, node {frame.prefix}{node.id}",
+                expected="subgraphs that end",
+                remedy="Delete that node.",
             )
         above = above.parent
     if frame.depth >= MAX_DEPTH:
         raise DocumentError(
-            "subgraphs are nested too deeply", got=f"more than {MAX_DEPTH} levels at node {frame.prefix}{node.id}",
-            expected=f"at most {MAX_DEPTH} levels", remedy="Unpack some of them.",
+            "subgraphs are nested too deeply",
+            got=f"more than {MAX_DEPTH} levels at node {frame.prefix}{node.id}",
+            expected=f"at most {MAX_DEPTH} levels",
+            remedy="Unpack some of them.",
         )

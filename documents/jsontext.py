@@ -17,6 +17,8 @@ MAX_ITEMS = 8_000_000
 """Most separators in one text."""
 MAX_LITERAL_DEPTH = 64
 """Deepest nesting of one widget's value."""
+MAX_BITS = 1023
+"""Whole numbers stay below what a float holds."""
 MAX_LITERAL_ITEMS = 1_000_000
 """Most items in one widget's value."""
 
@@ -54,14 +56,17 @@ def parse_json(data: bytes | str, what: str) -> Any:
         ) from None
     except RecursionError:
         raise DocumentError(
-            f"{what} is nested too deeply", expected="lists and objects nested a few dozen deep",
+            f"{what} is nested too deeply",
+            expected="lists and objects nested a few dozen deep",
             remedy="No workflow looks like that; give another file.",
         ) from None
     except DocumentError as error:
         raise DocumentError(f"{what}: {error.message}", got=error.got, remedy=error.remedy) from None
     except ValueError as error:  # whole numbers of more digits than Python converts
         raise DocumentError(
-            f"{what} holds a number that cannot be read", got=str(error)[:120], expected="numbers of fewer digits",
+            f"{what} holds a number that cannot be read",
+            got=str(error)[:120],
+            expected="numbers of fewer digits",
             remedy="Shorten the number.",
         ) from None
 
@@ -74,7 +79,8 @@ def write_json(value: Any, indent: int | None = 2) -> str:
         return text if _encodable(text) else json.dumps(value, indent=indent, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise DocumentError(
-            "the workflow holds a value that JSON cannot express", got=str(error)[:120],
+            "the workflow holds a value that JSON cannot express",
+            got=str(error)[:120],
             expected="text, finite numbers, true, false, null, lists and objects",
             remedy="Replace that value.",
         ) from None
@@ -118,8 +124,8 @@ def fault_of_literal(value: Any) -> str | None:
             if item is None or isinstance(item, str | bool):
                 continue
             if isinstance(item, int):
-                if item.bit_length() > 4096:
-                    return "a whole number of more than 4096 bits"
+                if item.bit_length() > MAX_BITS:
+                    return "a whole number beyond 1e308"
             elif isinstance(item, float):
                 if not math.isfinite(item):
                     return f"{item} is not a finite number"

@@ -54,9 +54,7 @@ def read(
     return _read_data(read_bytes(path), table, str(path), now)
 
 
-def read_value(
-    value: Any, signatures: Signatures, what: str = "the workflow", now: datetime | None = None
-) -> Document:
+def read_value(value: Any, signatures: Signatures, what: str = "the workflow", now: datetime | None = None) -> Document:
     """A workflow out of parsed JSON: either form, or a request body with one under `prompt`."""
     if not isinstance(value, Mapping):
         raise _unknown(what, f"a JSON {type(value).__name__}")
@@ -95,7 +93,8 @@ def _of_texts(texts: Mapping[str, bytes], signatures: Signatures, what: str, now
     """Out of a picture. `prompt` is what made the picture, to the last seed; `workflow` stands in for it."""
     if not texts:
         raise DocumentError(
-            f"{what} carries no workflow", expected="a text called prompt or workflow, as savers write it",
+            f"{what} carries no workflow",
+            expected="a text called prompt or workflow, as savers write it",
             remedy="Programs that shrink or convert pictures drop it; take the original.",
         )
     workflow: Any = None
@@ -127,6 +126,8 @@ def _workflow_of_body(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def _unknown(what: str, got: str) -> DocumentError:
     return DocumentError(
-        f"{what} is no workflow", got=got, expected=FORMS,
+        f"{what} is no workflow",
+        got=got,
+        expected=FORMS,
         remedy="In the editor, use Save or Export (API).",
     )

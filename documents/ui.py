@@ -172,7 +172,9 @@ def key(value: Any, where: str) -> str:
 def fault(where: str, got: Any, expected: str) -> DocumentError:
     shown = got if isinstance(got, str) else f"{type(got).__name__} {_shown(got)}"
     return DocumentError(
-        f"{where} is not as the editor writes it", got=shown[:120], expected=expected,
+        f"{where} is not as the editor writes it",
+        got=shown[:120],
+        expected=expected,
         remedy="Open the file in the editor and save it again.",
     )
 

@@ -140,6 +140,10 @@ class TestHostile:
         refusal(('{"1": {"class_type": "A", "inputs": {"x": ' + number + "}}}").encode())
         refusal(('{"nodes": [{"id": ' + number + ', "type": "A"}]}').encode())
 
+    def test_a_slot_beyond_all_floats(self) -> None:
+        text = '{"1": {"class_type": "A", "inputs": {"x": ["1", 1' + "0" * 400 + "]}}}"
+        assert "beyond 1e308" in refusal(text.encode()).got
+
     def test_literals_that_no_step_could_carry(self) -> None:
         deep: Any = 1
         for _ in range(MAX_LITERAL_DEPTH + 1):
