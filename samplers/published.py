@@ -15,7 +15,7 @@ ALIGN_YOUR_STEPS: Mapping[str, tuple[float, ...]] = {
     ),
     "SVD": (700.00, 54.5, 15.886, 7.977, 4.248, 1.789, 0.981, 0.403, 0.173, 0.034, 0.002),
 }  # fmt: skip
-"""Sabour et al. 2024, arXiv:2404.14507; values of the project page, research.nvidia.com/labs/toronto-ai/AlignYourSteps."""
+"""Sabour et al. 2024, arXiv:2404.14507; values of its page, research.nvidia.com/labs/toronto-ai/AlignYourSteps."""
 
 OPTIMAL_STEPS: Mapping[str, tuple[float, ...]] = {
     "FLUX": (0.9968, 0.9886, 0.9819, 0.975, 0.966, 0.9471, 0.9158, 0.8287, 0.5512, 0.2808, 0.001),

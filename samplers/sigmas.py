@@ -160,7 +160,7 @@ def split(sigmas: Sequence[float], step: int) -> tuple[list[float], list[float]]
 
 
 def split_denoise(sigmas: Sequence[float], denoise: float) -> tuple[list[float], list[float]]:
-    """The second part keeps round(steps * denoise) steps. With none the first part is empty, as in files from elsewhere."""
+    """The second part keeps round(steps * denoise) steps; if that is none, the first is empty too, as elsewhere."""
     keep = round(max(len(sigmas) - 1, 0) * denoise)
     return list(sigmas[: -keep if keep else 0]), list(sigmas[-(keep + 1) :])
 
