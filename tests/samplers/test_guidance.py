@@ -129,7 +129,7 @@ def test_two_positives() -> None:
 
 def test_parts_compose_and_memory_is_per_run() -> None:
     x, cond, uncond = fields(3)
-    guiding = Guiding().with_before(APG(0.8, 5.0, -0.5)).with_after(more.EpsilonScaling(1.0))
+    guiding = Guiding().with_before(APG(0.8, 0.0, -0.5)).with_after(more.EpsilonScaling(1.0))
     first, second = guiding.start(4.0), guiding.start(4.0)
     a = [first(x, cond, uncond, s).guided for s in (3.0, 2.0)]
     b = [second(x, cond, uncond, s).guided for s in (3.0, 2.0)]
