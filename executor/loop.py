@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 from ..errors import CarraraError
 from . import events
 from .cache import Entry, Values
-from .calls import Broken, Done, Grown, Job, Outcome, Recipe, Wants, collected, gather
+from .calls import Broken, Done, Grown, Outcome, Recipe, Wants, collected, gather
 from .context import Blocker, Context, Expand
 from .expand import as_link, graft
 from .fingerprint import Fingerprints
 from .graph import Link
+from .jobs import Jobs
 from .plan import Planner
 from .ports import NodeSpec
 from .report import Report
@@ -47,13 +48,13 @@ class Run:
         self.executor = executor
         self.checked = checked
         self.cancel = cancel
-        self.workflow = workflow
         self.nodes = checked.sound()
         self.place = {id: i for i, id in enumerate(self.nodes)}
         self.keys = Fingerprints(Context(services=executor.services), executor.salt, executor.output_salt)
         self.planner = Planner(self.nodes, self.keys, executor.cache, executor.store)
         self.crew = Crew(executor.workers, executor.scope)
         self.report = Report(sink)
+        self.jobs = Jobs(executor, checked, cancel, workflow, self.report)
         self.recipes: dict[NodeSpec, Recipe] = {}
         self.keep: dict[str, list[str]] = {}  # what stands for targets, and those targets
         self.values: dict[str, Values] = {}
@@ -63,8 +64,6 @@ class Run:
         self.asked: dict[str, frozenset[str]] = {}
         self.grown: dict[str, Grown] = {}
         self.ready: list[tuple[int, str]] = []
-        self.halted = False
-        self.prompt: Mapping[str, Any] | None = None
 
     def plan(self) -> Planner:
         """Fingerprint every node and find out which must run."""
@@ -97,7 +96,7 @@ class Run:
         except KeyboardInterrupt:
             status = "interrupted"
         finally:
-            self.halted = True
+            self.jobs.halted = True
             self.crew.close()
             self.flush()
         return self.report.result(status, begun, self.checked, self.nodes, self.planner, self.keep, self.values)
@@ -125,7 +124,7 @@ class Run:
                 self.collect(crew.finished(block=True))
             else:
                 return
-        self.halted = True
+        self.jobs.halted = True
         self.collect(crew.drain())
 
     def collect(self, finished: Iterable[Finished]) -> None:
@@ -203,7 +202,7 @@ class Run:
         self.report.started(id)
         if recipe.plain and self.crew.inline and self.call(id, bound):
             return
-        job = self.job(id, bound, recipe)
+        job = self.jobs.make(id, bound, recipe, self.values, same)
         if bound.spec.is_async:
             self.crew.start_async(job)
         elif self.crew.inline:
@@ -231,48 +230,6 @@ class Run:
             outcome = Broken(error)
         self.settle(id, outcome, time.perf_counter() - begun, arguments)
         return True
-
-    def job(self, id: str, bound: Bound, recipe: Recipe) -> Job:
-        """A node with all it is to be called with."""
-        inputs: dict[str, list[Any]] = {name: [value] for name, value in bound.literals.items()}
-        missing: set[str] = set()
-        for param, source, slot in bound.wires:
-            if param in recipe.raw:
-                inputs[param] = [[source, slot]]
-                continue
-            found = self.values.get(self.planner.same(source))
-            if found is None:
-                missing.add(param)
-            else:
-                inputs[param] = found[slot]
-        spec = bound.spec
-        context = Context(
-            node_id=id,
-            title=bound.title,
-            prompt=self.as_prompt() if spec.context else None,
-            workflow=self.workflow,
-            services=self.executor.services,
-            report=lambda value, total, preview: self.report.progress(id, value, total, preview),
-            cancelled=lambda: self.halted or self.cancel.is_set(),
-        )
-        extra = {param: self.hidden(what, id) for param, what in spec.hidden.items()}
-        if spec.context is not None:
-            extra[spec.context] = context
-        return Job(id, recipe, inputs, frozenset(missing), context, extra)
-
-    def as_prompt(self) -> Mapping[str, Any]:
-        if self.prompt is None:
-            self.prompt = self.checked.api()
-        return self.prompt
-
-    def hidden(self, what: str, id: str) -> Any:
-        if what == "UNIQUE_ID":
-            return id
-        if what == "PROMPT":
-            return self.as_prompt()
-        if what == "EXTRA_PNGINFO":
-            return None if self.workflow is None else {"workflow": self.workflow}
-        return None if self.executor.hidden is None else self.executor.hidden(what, id)
 
     # --- outcomes ------------------------------------------------------------------------------------------
 

@@ -163,8 +163,8 @@ def main() -> None:
             f"Python {platform.python_version()}; {machine()}; load average {os.getloadavg()[0]:.1f} while it ran.",
             "",
             "Engine time: validation, fingerprints, planning, running trivial nodes, one event list. Ceilings: 0.05 ms "
-            "per node, flat to 100,000; 0.2 s for a fully cached re-run of 10,000. CPU seconds count where other programs "
-            "share the cores; the wall time then mostly says how busy the machine was.",
+            "per node, flat to 100,000; 0.2 s for a fully cached re-run of 10,000. CPU seconds count where other "
+            "programs share the cores; the wall time then mostly says how busy the machine was.",
             "",
         ]
         options.write.write_text("\n".join([*head, *lines, ""]), encoding="utf-8")

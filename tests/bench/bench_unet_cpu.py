@@ -27,25 +27,41 @@ def bind_package() -> None:
     """Makes `carrara` importable from the checkout, whatever its folder is called."""
     if "carrara" in sys.modules:
         return
-    spec = importlib.util.spec_from_file_location("carrara", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
+    spec = importlib.util.spec_from_file_location(
+        "carrara", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
+    )
     assert spec is not None and spec.loader is not None
     sys.modules["carrara"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(sys.modules["carrara"])
 
 
+def filled(net: Any) -> Any:
+    """A network made on the meta device, with weights that keep activations ordinary."""
+
+    net = net.to_empty(device="cpu")
+    for p in net.parameters():
+        p.data.normal_(0, 0.02) if p.ndim > 1 and p.numel() < 1 << 20 else p.data.fill_(0.001)
+    return net.eval().requires_grad_(False)
+
+
 def ours(dtype: Any) -> Callable[..., Any]:
     import torch
 
+    from carrara.models.layers.packed import pack_convolutions
     from carrara.models.unet import UNet, UNetConfig
 
-    net = UNet(UNetConfig(), dtype=dtype).eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    net = filled(UNet(UNetConfig(), device="meta", dtype=dtype)).to(memory_format=torch.channels_last)
+    pack_convolutions(net)
     return lambda x, t, context: net(x, t, context)
 
 
 def diffusers(dtype: Any) -> Callable[..., Any]:
+    import torch
     from diffusers import UNet2DConditionModel
 
-    net = UNet2DConditionModel(cross_attention_dim=768, attention_head_dim=8).to(dtype).eval().requires_grad_(False)
+    with torch.device("meta"):
+        net = UNet2DConditionModel(cross_attention_dim=768, attention_head_dim=8)
+    net = filled(net.to(dtype))
     return lambda x, t, context: net(x, t, context).sample
 
 
@@ -96,11 +112,15 @@ def main() -> None:
     if options.json:
         print(json.dumps(results))
         return
-    print(f"SD1.5, {options.size} x {options.size}, one guided step, {options.threads} threads, torch {torch.__version__}")
+    print(
+        f"SD1.5, {options.size} x {options.size}, one guided step, {options.threads} threads, torch {torch.__version__}"
+    )
     for dtype, engines in results.items():
         for name, row in engines.items():
-            print(f"  {dtype:5} {name:10} {row['seconds']:7.3f} s  ({row['fastest']:.3f} .. {row['slowest']:.3f})"
-                  f"  {row['cpu_seconds']:7.3f} CPU-s")
+            print(
+                f"  {dtype:5} {name:10} {row['seconds']:7.3f} s  ({row['fastest']:.3f} .. {row['slowest']:.3f})"
+                f"  {row['cpu_seconds']:7.3f} CPU-s"
+            )
         print(f"  {dtype:5} ratio      {engines['carrara']['cpu_seconds'] / engines['diffusers']['cpu_seconds']:7.3f}")
 
 
