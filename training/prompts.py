@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -71,8 +72,24 @@ def place_phrases(place: str) -> tuple[str, ...]:
     return (f"on the {row}", f"on the {row}", f"at the {row}", f"to the {row}", f"on the {row} side", f"{row}")
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Which of a scene's words a sentence tells; empty where it leaves them out."""
+
+    shape: str
+    colour: str
+    background: str
+    size: str
+    place: str
+
+
 def describe(scene: Scene, rng: Generator) -> str:
     """One sentence for a scene. Colour, shape and, mostly, background are said; size and place often are not."""
+    return describe_words(scene, rng)[0]
+
+
+def describe_words(scene: Scene, rng: Generator) -> tuple[str, Said]:
+    """The same, with what it tells."""
     def pick(options: Sequence[str]) -> str:
         return options[int(rng.integers(len(options)))]
 
@@ -80,7 +97,11 @@ def describe(scene: Scene, rng: Generator) -> str:
     place = pick(place_phrases(scene.place)) if rng.random() < 0.75 else ""
     ground = pick(words_for(scene.background)) if rng.random() < 0.95 else ""
     colour, shape = pick(words_for(scene.colour)), pick(SHAPE_WORDS[scene.shape])
-    return phrase(rng, size=size, colour=colour, shape=shape, place=place, ground=ground)
+    text = phrase(rng, size=size, colour=colour, shape=shape, place=place, ground=ground)
+    return text, Said(
+        scene.shape, scene.colour, scene.background if ground else "", scene.size if size else "",
+        scene.place if place else "",
+    )  # fmt: skip
 
 
 def phrase(rng: Generator, *, size: str, colour: str, shape: str, place: str, ground: str) -> str:

@@ -13,7 +13,7 @@ from ..errors import InputError
 if TYPE_CHECKING:
     from .loop import Progress
 
-STAGES = ("vae", "latents", "unet", "decoder")
+STAGES = ("text", "vae", "latents", "unet", "decoder")
 EVERY = 1.0
 """Seconds between looks at the loss, which may wait for the device."""
 

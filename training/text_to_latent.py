@@ -1,4 +1,7 @@
-"""Text to latent: the U-Net and the text encoder learn together, from cached latents and their captions."""
+"""Text to latent: the U-Net learns from cached latents and what the text encoder makes of their captions.
+
+As in Stable Diffusion itself the text encoder comes trained (`text_to_words`) and stays as it is.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +11,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..models.text.clip import CLIPText, CLIPTextConfig
-from ..models.unet import UNet, UNetConfig
+from ..models.text.clip import CLIPText
+from ..models.unet import UNet
 from ..samplers.prediction import Sampling
 from . import forward, losses
 from .precision import mixed
 
 
 class TextToLatent(nn.Module):
-    """Both networks, under the names a checkpoint's prefixes are made from."""
+    """The U-Net that learns and the text encoder that does not."""
 
-    def __init__(self, unet: UNetConfig, text: CLIPTextConfig) -> None:
+    def __init__(self, unet: UNet, text: CLIPText) -> None:
         super().__init__()
-        self.unet, self.text = UNet(unet), CLIPText(text)
+        self.unet, self.text = unet, text.requires_grad_(False)
 
     def forward(self, x: Tensor, t: Tensor, tokens: Tensor) -> Tensor:
         """x: b c h w; t: b timesteps; tokens: p n, where each prompt serves b / p neighbouring images."""

@@ -1,11 +1,12 @@
 """Pebble, the embedded model: SD1.x at small width, 128 x 128 pixels, simple scenes, trained from drawings alone.
 
-Five stages, each resumable, each leaving one file in the run's folder:
+Stages, each leaving one file in the run's folder; the trained ones can be interrupted:
 
 vocabulary  BPE over sentences of the grammar                                                seconds
+text        the text encoder learns what sentences say                                       2 minutes
 vae         autoencoder, 8 pixels per latent cell                                            15 minutes
-latents     encode drawn scenes, make latents round, fold that into the autoencoder          3 minutes
-unet        U-Net and text encoder together, v-prediction                                    70 minutes
+latents     encode drawn scenes, make latents round, fold that into the autoencoder          2 minutes
+unet        U-Net, v-prediction                                                              60 minutes
 decoder     the decoder alone goes on, its latents untouched                                 10 minutes
 export      one SD1.x checkpoint, float16
 
@@ -27,11 +28,11 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from ...models.text.clip import CLIPTextConfig
-from ...models.unet import UNetConfig
+from ...models.text.clip import CLIPText, CLIPTextConfig
+from ...models.unet import UNet, UNetConfig
 from ...models.vae.autoencoder import Autoencoder, VAEConfig
 from ...samplers.prediction import discrete
-from .. import export, image_to_latent, text_to_latent
+from .. import export, image_to_latent, text_to_latent, text_to_words
 from ..loop import Plan, Progress, Run, train
 from ..prompts import corpus, describe, unrelated
 from ..scenes import random_scenes
@@ -50,6 +51,7 @@ UNET = UNetConfig(
     model_channels=64, channel_mult=(1, 2), num_res_blocks=(1, 1), transformer_depth=(0, 1), context_dim=128
 )
 MIX = text_to_latent.Mix(prompts=24, repeats=2)
+TEXT_PLAN = Plan(steps=900, rate=1e-3, warmup=50, cooldown=300, average=0.99)
 VAE_PLAN = Plan(steps=4500, rate=1.5e-3, warmup=100, cooldown=2500, decay=1e-4, average=0.998)
 UNET_PLAN = Plan(steps=9500, rate=1e-3, warmup=300, cooldown=2500)
 DECODER_PLAN = Plan(steps=2500, rate=6e-4, warmup=50, cooldown=1500, decay=1e-4, average=0.998)
@@ -68,10 +70,12 @@ class Pebble:
     unet: UNetConfig = UNET
     text_width: int = 128
     text_layers: int = 3
+    text_plan: Plan = TEXT_PLAN
     vae_plan: Plan = VAE_PLAN
     unet_plan: Plan = UNET_PLAN
     decoder_plan: Plan = DECODER_PLAN
     mix: text_to_latent.Mix = MIX
+    shake: float = 0.1
     threads: int = 2
 
     def text(self, vocab: int) -> CLIPTextConfig:
@@ -98,6 +102,13 @@ class Workshop:
             made = learn(corpus(rng, random_scenes(rng, self.recipe.vocabulary_scenes)), self.recipe.merges)
             file.write_text(json.dumps({"vocab": made.vocab, "merges": made.merges}), encoding="utf-8")
         return Vocabulary(**json.loads(file.read_text(encoding="utf-8")))
+
+    def text(self) -> bool:
+        """Train the text encoder."""
+        words = self.vocabulary().tokenizer()
+        network = self._reader()
+        loss = text_to_words.WordLoss(network, words, self.recipe.seed, device=self.device)
+        return self._train("text", Run(network, self.recipe.text_plan), loss)
 
     def vae(self) -> bool:
         """Train the autoencoder."""
@@ -130,7 +141,7 @@ class Workshop:
         )
 
     def unet(self) -> bool:
-        """Train the U-Net and the text encoder."""
+        """Train the U-Net."""
         recipe = self.recipe
         data = text_to_latent.Captioned(**torch.load(self.out / "latents.pt", weights_only=True))
         network = self._networks()
@@ -140,7 +151,9 @@ class Workshop:
     def decoder(self) -> bool:
         """Go on with the decoder alone: what the U-Net learnt to make stays what it was."""
         network, plan = self._rounded(), self.recipe.decoder_plan
-        loss = image_to_latent.ImageLoss(network, self.recipe.seed + 1, whole=1, decoder_only=True, device=self.device)
+        loss = image_to_latent.ImageLoss(
+            network, self.recipe.seed + 1, whole=1, decoder_only=True, shake=self.recipe.shake / SCALE, device=self.device
+        )
         return self._train("decoder", Run(network, plan), loss)
 
     def export(self) -> Path:
@@ -154,10 +167,14 @@ class Workshop:
         export.write(path, networks, rounded, self.vocabulary(), extra)
         return path
 
-    def _networks(self) -> text_to_latent.TextToLatent:
+    def _reader(self) -> text_to_words.Reader:
         torch.manual_seed(self.recipe.seed)
-        text = self.recipe.text(self.vocabulary().tokenizer().size)
-        return text_to_latent.TextToLatent(self.recipe.unet, text).to(self.device)
+        config = self.recipe.text(self.vocabulary().tokenizer().size)
+        return text_to_words.Reader(CLIPText(config)).to(self.device)
+
+    def _networks(self) -> text_to_latent.TextToLatent:
+        reader = self._averaged("text", self._reader(), self.recipe.text_plan)
+        return text_to_latent.TextToLatent(UNet(self.recipe.unet), reader.text).to(self.device)
 
     def _rounded(self) -> Autoencoder:
         network = Autoencoder(self.recipe.vae)
@@ -193,7 +210,7 @@ def make(
     torch.set_num_threads(recipe.threads if device == "cpu" else torch.get_num_threads())
     out.mkdir(parents=True, exist_ok=True)
     shop = Workshop(recipe, out, device, minutes, report)
-    for stage in (Workshop.vae, Workshop.latents, Workshop.unet, Workshop.decoder):
+    for stage in (Workshop.text, Workshop.vae, Workshop.latents, Workshop.unet, Workshop.decoder):
         left = None if end is None else (end - time.monotonic()) / 60
         if (left is not None and left <= 0) or stage(replace(shop, minutes=left)) is False:
             return None
