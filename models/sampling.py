@@ -14,6 +14,7 @@ from ..samplers.inpaint import masked
 from ..samplers.integrate import Row, Sampler, Step
 from ..samplers.names import SAMPLERS, SCHEDULERS
 from ..samplers.noise import first_noise, wrap
+from ..samplers.path import move
 from ..samplers.schedules import sigmas_for
 from ..samplers.table import rows
 from .blueprint import LatentFormat
@@ -110,7 +111,7 @@ def look(
     ) as ask:
         clean = ask(x, sigma).guided
     slope = (x - clean) / sigma
-    moved = x + slope * (next_sigma - sigma)
+    moved = move(model.sampling.path, x, clean, sigma, next_sigma)
     clean, moved = out_of_model(clean, model.latent), out_of_model(moved, model.latent)
     return (slope / model.latent.scale).float().cpu(), clean.float().cpu(), moved.float().cpu()
 

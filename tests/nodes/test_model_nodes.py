@@ -1,0 +1,124 @@
+"""Loading, LoRA and autoencoding nodes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from carrara.errors import InputError, ModelNotFound, PathEscape, UnknownFamily, Unsupported
+from carrara.models.autoencode import grown, to_cells
+from carrara.models.values import Latent
+from carrara.nodes import loaders, vae
+from carrara.nodes.conditioning import encode_text
+from carrara.nodes.lora import load_lora, load_lora_model_only
+
+PICTURE = torch.rand(2, 45, 70, 4, generator=torch.Generator().manual_seed(3))
+
+
+@pytest.fixture(scope="module")
+def parts(tiny_ctx):
+    return loaders.load_checkpoint("tiny.safetensors", tiny_ctx)
+
+
+def test_parts_alone(tiny, tiny_ctx, parts):
+    alone = loaders.load_vae("tiny.safetensors", tiny_ctx)
+    latent = vae.vae_encode(PICTURE, alone, tiny_ctx)
+    assert torch.equal(latent.samples, vae.vae_encode(PICTURE, parts.vae, tiny_ctx).samples)
+    with pytest.raises(UnknownFamily):
+        loaders.parts(tiny / "vae" / "tiny.safetensors")
+    with pytest.raises(ModelNotFound, match=r"nobody"):
+        loaders.load_unet("nobody.safetensors", "default", tiny_ctx)
+    with pytest.raises(Unsupported):
+        loaders.load_clip("x.safetensors", "flux2", tiny_ctx)
+    with pytest.raises(PathEscape):
+        loaders.load_checkpoint("../checkpoints/tiny.safetensors", tiny_ctx)
+
+
+def test_loading_reads_no_weights(tiny_ctx):
+    from carrara.models.residency import Residency
+
+    residency = tiny_ctx.service(Residency)
+    residency.release()
+    before = residency.held_bytes
+    loaders.load_checkpoint("tiny.safetensors", tiny_ctx)
+    assert residency.held_bytes == before
+
+
+def test_fingerprints_follow_the_file(tiny, tiny_ctx):
+    from carrara.executor.spec import spec_of
+
+    reads = spec_of(loaders.load_checkpoint).reads
+    first, other = (reads({"ckpt_name": n}, tiny_ctx) for n in ("tiny.safetensors", "tiny_inpaint.safetensors"))
+    assert first == reads({"ckpt_name": "tiny.safetensors"}, tiny_ctx) != other
+
+
+def test_lora_makes_new_values(parts, tiny_ctx):
+    model, clip = load_lora(parts.model, parts.clip, "tiny.safetensors", tiny_ctx, 0.8, 0.5)
+    assert model.unet.content != parts.model.unet.content
+    texts = [encode_text("the cat", c, tiny_ctx).entries[0].cond for c in (clip, parts.clip)]
+    assert not torch.allclose(*texts, atol=1e-3)
+    same, untouched = load_lora(parts.model, parts.clip, "tiny.safetensors", tiny_ctx, 0.0, 0.0)
+    assert same is parts.model and untouched is parts.clip
+    only = load_lora_model_only(parts.model, "tiny.safetensors", tiny_ctx, 0.8)
+    assert only.unet.content == model.unet.content
+    twice = load_lora_model_only(only, "tiny.safetensors", tiny_ctx, -0.8)
+    assert len(twice.unet.patches) == 2
+
+
+def test_encoding_cuts_the_middle_and_drops_alpha(parts, tiny_ctx):
+    latent = vae.vae_encode(PICTURE, parts.vae, tiny_ctx)
+    assert latent.samples.shape == (2, 4, 5, 8)
+    cut = vae.vae_encode(PICTURE[:, 2:42, 3:67, :3], parts.vae, tiny_ctx)
+    assert torch.equal(latent.samples, cut.samples)
+    back = vae.vae_decode(latent, parts.vae, tiny_ctx)
+    assert back.shape == (2, 40, 64, 3) and back.min() >= 0 and back.max() <= 1
+    with pytest.raises(InputError, match="smaller"):
+        vae.vae_encode(PICTURE[:, :7], parts.vae, tiny_ctx)
+    with pytest.raises(InputError, match="colours"):
+        vae.vae_encode(PICTURE[..., :1], parts.vae, tiny_ctx)
+
+
+def test_tiles_of_the_whole_size_are_the_whole(parts, tiny_ctx):
+    latent = Latent(torch.randn(1, 4, 6, 6, generator=torch.Generator().manual_seed(4)))
+    tiled = vae.vae_decode_tiled(latent, parts.vae, tiny_ctx, 512, 64)
+    assert torch.allclose(tiled, vae.vae_decode(latent, parts.vae, tiny_ctx), atol=1e-4)
+    picture = PICTURE[:1, :40, :40]
+    small = vae.vae_encode_tiled(picture, parts.vae, tiny_ctx, 512, 64)
+    assert torch.allclose(small.samples, vae.vae_encode(picture, parts.vae, tiny_ctx).samples, atol=1e-3)
+    with pytest.raises(InputError, match="never advance"):
+        vae.vae_encode_tiled(torch.rand(1, 128, 128, 3), parts.vae, tiny_ctx, 64, 64)
+
+
+def test_inpainting_greys_out_and_grows(parts, tiny_ctx):
+    mask = torch.zeros(1, 45, 70)
+    mask[:, 20:30, 30:40] = 1
+    latent = vae.vae_encode_for_inpaint(PICTURE, parts.vae, mask, tiny_ctx, 6)
+    assert latent.noise_mask.shape == (1, 1, 40, 64)
+    assert latent.noise_mask.sum() == 15 * 15
+    grey = PICTURE.clone()
+    grey[:, 20:30, 30:40] = 0.5
+    assert torch.allclose(latent.samples, vae.vae_encode(grey, parts.vae, tiny_ctx).samples, atol=1e-5)
+    text = encode_text("cat", parts.clip, tiny_ctx)
+    shown = vae.inpaint_model_conditioning(text, text, parts.vae, PICTURE, mask, tiny_ctx, False)
+    entry = shown.negative.entries[0]
+    assert torch.allclose(entry.concat_latent, latent.samples, atol=1e-5)
+    assert entry.concat_mask.shape == (1, 1, 40, 64) and shown.latent.noise_mask is None
+    assert torch.equal(shown.latent.samples, vae.vae_encode(PICTURE, parts.vae, tiny_ctx).samples)
+
+
+@pytest.mark.parametrize(("by", "rows"), [(0, 2), (1, 2), (2, 3), (3, 4), (6, 7)])
+def test_growing_by_any_number(by, rows):
+    mask = torch.zeros(1, 1, 20, 20)
+    mask[..., 8:10, 8:10] = 0.6
+    wide = grown(mask, by)
+    assert wide.shape == mask.shape and wide.sum() == rows * rows
+    box = torch.ones(1, 1, max(by, 1), max(by, 1))
+    pad = -(-(max(by, 1) - 1) // 2)
+    counted = torch.nn.functional.conv2d(mask.round(), box, padding=pad).clamp(0, 1)[..., :20, :20]
+    assert torch.equal(wide, counted)
+
+
+def test_masks_of_another_size_and_noise_masks():
+    latent = vae.set_latent_noise_mask(Latent(torch.zeros(1, 4, 8, 8)), torch.rand(16, 16))
+    assert latent.noise_mask.shape == (1, 1, 16, 16)
+    assert to_cells(torch.zeros(1, 100, 77, 3), 8).shape == (1, 96, 72, 3)
