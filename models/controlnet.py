@@ -70,7 +70,7 @@ class ControlNet(nn.Module):
         skips = [self.zero_convs[0][0](h)]  # type: ignore[index]
         for block, zero in zip(self.input_blocks[1:], self.zero_convs[1:], strict=True):
             h = run(block, h, given)
-            skips.append(zero[0](h))
+            skips.append(zero[0](h))  # type: ignore[index]
         return Control(tuple(skips), self.middle_block_out[0](run(self.middle_block, h, given)))
 
 

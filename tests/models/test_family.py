@@ -17,7 +17,7 @@ from carrara.models.checkpoint import assemble, load_checkpoint
 from carrara.models.controlnet import controlnet_config
 from carrara.models.families import families
 from carrara.models.family import has, lacks, recognise, shaped
-from carrara.models.materialise import misfit
+from carrara.models.materialise import materialise, misfit
 from carrara.models.shapes import unet_config
 from carrara.models.text.clip import CLIPText, CLIPTextConfig
 from carrara.models.unet import UNet, UNetConfig
@@ -195,3 +195,15 @@ def test_an_early_layout_of_the_text_encoder(tmp_path: Path) -> None:
 def test_unet_config_of_a_file_without_input_blocks() -> None:
     with pytest.raises(BadWeights, match=r"lack input_blocks\.0\.0\.weight"):
         unet_config(Weights({}))
+
+
+def test_a_pickled_checkpoint_is_the_same_model(tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    tensors = load_file(small_checkpoint(tmp_path, CONFIGS[0]))
+    torch.save({"global_step": 1, "state_dict": tensors}, tmp_path / "small.ckpt")
+    loaded, same = load_checkpoint(tmp_path / "small.ckpt"), load_checkpoint(tmp_path / "small.safetensors")
+    assert loaded.unet is not None and same.unet is not None
+    assert (loaded.unet.config, loaded.vae and loaded.vae.config) == (same.unet.config, same.vae and same.vae.config)
+    a, b = (materialise(x.unet, torch.device("cpu"), torch.float32, pack=False) for x in (loaded, same) if x.unet)
+    assert all(torch.equal(v, b.state_dict()[k]) for k, v in a.state_dict().items())
