@@ -25,12 +25,13 @@ from .documents.read import Document, read
 from .documents.signatures import Signatures
 from .documents.write import api_text
 from .errors import CarraraError, DocumentError, InputError, Problem, UnknownNode
-from .executor.cache import Bounded
+from .executor.cache import Bounded, Cache
 from .executor.events import Event, RunFinished, Sink
 from .executor.graph import Graph
 from .executor.run import Cancel, Executor, RunResult
 from .executor.spec import Catalog, Listing
 from .executor.store import Store
+from .executor.validate import Checked
 from .executor.views import object_info
 from .extensions.packs import Pack, load_packs
 from .models.codec import TensorCodec, sizeof
@@ -146,7 +147,7 @@ class Engine:
     models: folders laid out as the ecosystem's, or extra_model_paths.yaml files. nodes: own node functions.
     custom_nodes: folders of node packs. device: auto, cpu, cuda or cuda:N. dtype: auto, fp32, bf16, fp16.
     cache: folder of stored results, None for the user's cache folder, "off" for none. memory: bytes of results kept
-    in memory. workers: branches that may run side by side. object_info: signatures of other nodes, for reading files.
+    in memory; keep: another rule for what stays there. workers: branches that may run side by side. object_info: signatures of other nodes, for reading files.
     """
 
     def __init__(
@@ -161,6 +162,7 @@ class Engine:
         output_dir: str | os.PathLike[str] | None = None,
         cache: str | os.PathLike[str] | None = None,
         memory: int = MEMORY_CACHE,
+        keep: Cache | None = None,
         workers: int = 1,
         metadata: bool = True,
         allow_download: bool = False,
@@ -191,7 +193,7 @@ class Engine:
         self._executor = Executor(
             self.catalogue,
             self.services,
-            Bounded(bytes=memory, sizeof=sizeof),
+            Bounded(bytes=memory, sizeof=sizeof) if keep is None else keep,
             self._store,
             workers,
             salt=f"{RESULTS_VERSION}|{self.compute.device.partition(':')[0]}|{self.compute.dtype}".encode(),
@@ -241,6 +243,17 @@ class Engine:
         except CarraraError as error:
             return (_unreadable(error),)
         return self._executor.check(document.graph).problems
+
+    def examine(self, graph: Graph, targets: Iterable[str] | None = None) -> Checked:
+        """The same of a graph, with what could run of it."""
+        return self._executor.check(graph, targets)
+
+    def free(self, *, networks: bool = True, results: bool = False) -> None:
+        """Give memory back: networks, and results kept in memory. Not while something runs."""
+        if networks:
+            self.residency.release()
+        if results:
+            self._executor.cache.clear()
 
     def object_info(self, name: str | None = None) -> dict[str, Any]:
         """The catalogue, or one node, as editors read it. Raises UnknownNode."""

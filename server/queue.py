@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,10 @@ class Queue:
     """Jobs in the order of their numbers. Opening it puts jobs that a dead server left running back in line."""
 
     def __init__(self, path: Path, history: int = HISTORY) -> None:
+        self.accepted: Callable[[], None] = lambda: None
+        """Called for each accepted job before anything happens to it."""
         self._history = history
+        self._woken = False
         self._lock = threading.RLock()
         self._ready = threading.Condition(self._lock)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,18 +82,22 @@ class Queue:
         flow = flow.get("id") if isinstance(flow, Mapping) else None
         row = (id, number, order.client, flow if isinstance(flow, str) else None, now())
         texts = [_text(value) for value in (order.prompt, order.extra, order.targets)]
-        with self._transaction():
-            known = self._db.execute("SELECT prompt, number FROM jobs WHERE id = ?", (id,)).fetchone()
-            if known is None:
-                self._db.execute(
-                    "INSERT INTO jobs(id, number, client, workflow, created, prompt, extra, targets)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    (*row, *texts),
-                )
-                self._keep("counter", self._counter)
-                self._ready.notify()
-            elif known[0] != texts[0]:
-                raise InputError("that prompt_id belongs to another job", got=id, remedy="Leave it out, or choose one.")
+        with self._lock:
+            with self._transaction():
+                known = self._db.execute("SELECT prompt FROM jobs WHERE id = ?", (id,)).fetchone()
+                if known is None:
+                    self._db.execute(
+                        "INSERT INTO jobs(id, number, client, workflow, created, prompt, extra, targets)"
+                        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                        (*row, *texts),
+                    )
+                    self._keep("counter", self._counter)
+                elif known[0] != texts[0]:
+                    raise InputError(
+                        "that prompt_id belongs to another job", got=id, remedy="Leave it out, or choose one."
+                    )
+            self.accepted()
+            self._ready.notify()
         found = self.get(id)
         assert found is not None
         return found
@@ -103,7 +110,8 @@ class Queue:
         with self._lock:
             while (id := self._first()) is None:
                 left = None if until is None else until - time.monotonic()
-                if (left is not None and left <= 0) or not self._ready.wait(left):
+                if (left is not None and left <= 0) or not self._ready.wait(left) or self._woken:
+                    self._woken = False
                     return None
             with self._transaction():
                 self._db.execute("UPDATE jobs SET state = 'running', started = ? WHERE id = ?", (now(), id))
@@ -197,8 +205,9 @@ class Queue:
             self._ready.notify_all()
 
     def wake(self) -> None:
-        """Let a waiting `take` look up."""
+        """Let a waiting `take` return at once."""
         with self._lock:
+            self._woken = True
             self._ready.notify_all()
 
     # --- looking -------------------------------------------------------------------------------------------

@@ -50,7 +50,9 @@ def job(row: tuple[Any, ...]) -> Job:
     """From the columns of WHOLE."""
     prompt, extra, targets, outputs, meta, messages = (json.loads(text) for text in row[12:18])
     told = tuple((kind, data) for kind, data in messages)
-    return Job(*_brief(row), prompt, extra, tuple(targets), outputs, meta, told)
+    return Job(
+        *_brief(row), prompt=prompt, extra=extra, targets=tuple(targets), outputs=outputs, meta=meta, messages=told
+    )
 
 
 def _brief(row: tuple[Any, ...]) -> tuple[Any, ...]:

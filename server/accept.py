@@ -1,0 +1,203 @@
+"""Whether a submitted workflow may join the queue, and what to tell the client if not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..documents.api import prompt_to_graph
+from ..engine import Engine
+from ..errors import CarraraError, Problem
+from ..executor.graph import Graph, Link
+from ..executor.validate import Checked
+from ..executor.views import input_config
+from .jobs import Order
+from .queue import now
+
+SECRETS = ("auth_token_comfy_org", "api_key_comfy_org")
+LONG_LIST = 20
+LONG_NAME = 200
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """An order, and what is wrong with the part of the workflow that will not run."""
+
+    order: Order
+    node_errors: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Refused(CarraraError):
+    """The workflow cannot run at all. `answer` is what the client is told."""
+
+    def __init__(self, type: str, message: str, details: str = "", node_errors: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message, got=details or None)
+        error = {"type": type, "message": message, "details": details, "extra_info": {}}
+        self.answer = {"error": error, "node_errors": node_errors or {}}
+
+
+def judge(engine: Engine, body: Any) -> Accepted:
+    """The order that a request body means. The sound outputs of a workflow run although others are not sound.
+
+    The workflow may be in either form. Raises Refused.
+    """
+    if not isinstance(body, Mapping):
+        raise Refused("invalid_prompt", "The request is no JSON object.")
+    if "prompt" not in body:
+        raise Refused("no_prompt", "The request has no prompt.", 'Send {"prompt": {...}}.')
+    extra = _extra(body)
+    prompt, graph = _graph(engine, body["prompt"], extra)
+    chosen = _targets(engine, graph, body.get("partial_execution_targets"))
+    checked = engine.examine(graph, chosen)
+    _refuse_unknown(checked)
+    errors = node_errors(engine, checked)
+    if not checked.good:
+        raise Refused(
+            "prompt_outputs_failed_validation",
+            "No output of the workflow can be made.",
+            "\n".join(f"{p.message} {p.remedy}".strip() for p in checked.problems[:20]),
+            errors,
+        )
+    order = Order(
+        prompt=prompt,
+        extra=extra,
+        targets=checked.good,
+        id=_name(body, "prompt_id"),
+        client=_name(body, "client_id"),
+        number=_number(body.get("number")),
+        front=bool(body.get("front")),
+    )
+    return Accepted(order, errors)
+
+
+def _extra(body: Mapping[str, Any]) -> dict[str, Any]:
+    given = body.get("extra_data")
+    if given is not None and not isinstance(given, Mapping):
+        raise Refused("invalid_prompt", "extra_data is no object.")
+    extra = {name: value for name, value in (given or {}).items() if name not in SECRETS}
+    extra["create_time"] = now()
+    client = _name(body, "client_id")
+    if client is not None:
+        extra["client_id"] = client
+    return extra
+
+
+def _graph(engine: Engine, prompt: Any, extra: dict[str, Any]) -> tuple[Mapping[str, Any], Graph]:
+    """The workflow in API form. A workflow in the editor's form is converted and comes along in `extra`."""
+    if not isinstance(prompt, Mapping):
+        raise Refused("invalid_prompt", "The prompt is no object.", 'Send {"prompt": {"1": {"class_type": ...}}}.')
+    try:
+        if isinstance(prompt.get("nodes"), list):
+            graph = engine.read(prompt).graph
+            if not isinstance(extra.get("extra_pnginfo"), Mapping):
+                extra["extra_pnginfo"] = {"workflow": prompt}
+            return graph.to_api(), graph
+        return prompt, prompt_to_graph(prompt)
+    except CarraraError as error:
+        raise Refused("invalid_prompt", error.message, str(error)) from error
+
+
+def _targets(engine: Engine, graph: Graph, wanted: Any) -> list[str] | None:
+    """The output nodes to run: all of them (None), or those the client names."""
+    if wanted is None:
+        return None
+    if not isinstance(wanted, list):
+        raise Refused("invalid_prompt", "partial_execution_targets is no list.")
+    names = {str(id) for id in wanted}
+    known = engine.catalogue
+    chosen = [id for id, node in graph.items() if id in names and node.type in known and known[node.type].output]
+    if not chosen:
+        raise Refused("prompt_no_outputs", "None of the chosen nodes is an output.")
+    return chosen
+
+
+def _refuse_unknown(checked: Checked) -> None:
+    unknown = [p for p in checked.problems if p.type == "invalid_prompt"]
+    if unknown:
+        said = "\n".join(f"node {p.node}: {p.message} {p.remedy}".strip() for p in unknown[:20])
+        raise Refused("invalid_prompt", "The workflow has nodes that are not here.", said)
+    if not checked.targets:
+        raise Refused("prompt_no_outputs", "The workflow has no output node.", "Add one that saves or shows something.")
+
+
+def _name(body: Mapping[str, Any], key: str) -> str | None:
+    value = body.get(key)
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str) or len(value) > LONG_NAME or not value.isprintable():
+        raise Refused("invalid_prompt", f"{key} is no short text.")
+    return value
+
+
+def _number(value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise Refused("invalid_prompt", "number is no number.")
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        raise Refused("invalid_prompt", "number is no number.") from None
+    if not math.isfinite(number) or abs(number) > 2**53:
+        raise Refused("invalid_prompt", "number is out of range.")
+    return number
+
+
+# --- what is wrong with nodes ----------------------------------------------------------------------------------
+
+
+def node_errors(engine: Engine, checked: Checked) -> dict[str, Any]:
+    """By node: its faults, and the outputs that suffer from them."""
+    outputs = checked.dependents()
+    found: dict[str, Any] = {}
+    for problem in checked.problems:
+        node = checked.graph.get(problem.node)
+        if node is None or problem.type.startswith("prompt_"):
+            continue
+        told = found.setdefault(
+            problem.node,
+            {"errors": [], "dependent_outputs": list(outputs.get(problem.node, ())), "class_type": node.type},
+        )
+        told["errors"].append(_fault(engine, checked, problem))
+    return found
+
+
+def _fault(engine: Engine, checked: Checked, problem: Problem) -> dict[str, Any]:
+    node = checked.graph[problem.node]
+    given = node.inputs.get(problem.input)
+    info: dict[str, Any] = {}
+    if problem.input:
+        info["input_name"] = problem.input
+    if problem.type == "exception_during_validation":
+        info |= {"exception_type": "Exception", "traceback": []}
+    elif problem.type == "exception_during_inner_validation":
+        info |= {"exception_type": "Exception", "exception_message": problem.message, "traceback": []}
+        info |= _wanted(engine, problem, node.type)
+    elif problem.type not in ("required_input_missing", "custom_validation_failed"):
+        info |= _wanted(engine, problem, node.type)
+        if problem.type == "return_type_mismatch":
+            info["received_type"] = problem.got
+        else:
+            info["received_value"] = problem.got
+        if problem.type == "invalid_input_type":
+            info["exception_message"] = problem.message
+    if isinstance(given, Link):
+        info["linked_node"] = [given.node, given.slot]
+    return {
+        "type": problem.type,
+        "message": problem.message,
+        "details": " ".join(part for part in (problem.input, problem.remedy) if part),
+        "extra_info": info,
+    }
+
+
+def _wanted(engine: Engine, problem: Problem, type: str) -> dict[str, Any]:
+    port = engine.catalogue[type].input(problem.input)
+    if port is None:
+        return {"input_config": None}
+    config = input_config(port, engine.services)
+    if problem.type == "value_not_in_list" and isinstance(config[0], list) and len(config[0]) > LONG_LIST:
+        return {"input_config": None}
+    return {"input_config": config}

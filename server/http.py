@@ -1,0 +1,72 @@
+"""The web application: routes, guard, and what starts and stops with it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from aiohttp import web
+
+from .guard import Guard, middleware
+from .routes import every
+from .web import JSON_LIMIT, SERVER, Route, Server, errors
+
+
+
+def application(server: Server, guard: Guard) -> web.Application:
+    """The application around a server's parts. Its worker starts and stops with it."""
+    app = web.Application(
+        middlewares=[errors, middleware(guard)],
+        client_max_size=JSON_LIMIT,
+        handler_args={"max_line_size": 16384, "max_field_size": 16384},
+    )
+    app[SERVER] = server
+    for route in every():
+        add(app, route)
+    app.on_response_prepare.append(_harden)
+    app.on_startup.append(_start)
+    app.on_shutdown.append(_hang_up)
+    app.on_cleanup.append(_stop)
+    return app
+
+
+def add(app: web.Application, route: Route) -> None:
+    """A route, and its twin below /api."""
+    for path in (route.path, f"/api{route.path}") if route.twin else (route.path,):
+        if route.method == "GET":
+            app.router.add_get(path, route.handler, allow_head=route.path != "/ws")
+        else:
+            app.router.add_route(route.method, path, route.handler)
+
+
+async def _harden(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Referrer-Policy", "same-origin")
+    response.headers.setdefault("X-Frame-Options", "SAMEORIGIN")
+    response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+    if "Server" in response.headers:
+        del response.headers["Server"]
+
+
+async def _start(app: web.Application) -> None:
+    server = app[SERVER]
+
+    def tell(entry: dict[str, object]) -> None:
+        for client in server.hub.all():
+            if client.logs:
+                server.hub.send(client.id, "logs", entry, lossy=True)
+
+    server.log.heard = tell
+    logging.getLogger(__package__).addHandler(server.log)
+    server.worker.start()
+
+
+async def _hang_up(app: web.Application) -> None:
+    await asyncio.gather(*(client.close() for client in app[SERVER].hub.all()))
+
+
+async def _stop(app: web.Application) -> None:
+    server = app[SERVER]
+    await asyncio.to_thread(server.worker.stop)
+    logging.getLogger(__package__).removeHandler(server.log)
+    server.queue.close()

@@ -1,0 +1,212 @@
+"""One job's events as messages of the protocol, in its order, and the job's record of itself."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from ..engine import Result
+from ..errors import CarraraError, NodeFailed
+from ..executor import events
+from ..executor.literals import printable
+from .jobs import Job, Outcome, State
+from .preview import Studio
+from .queue import now
+
+MANY = 200
+"""Nodes above which the state of all of them is told at most every 50 ms."""
+PAUSE = 0.05
+NAMES = 50
+
+
+class Listeners(Protocol):
+    """Whoever hears. `client` None: everybody. `lossy`: a newer message makes up for this one."""
+
+    def send(self, client: str | None, type: str, data: Mapping[str, Any], *, lossy: bool = False) -> None: ...
+
+    def show(self, client: str, about: Mapping[str, Any], jpeg: bytes) -> None: ...
+
+
+class Narrator:
+    """A sink for one job. outputs, meta: what has been shown so far; node: what runs now."""
+
+    def __init__(self, job: Job, to: Listeners, studio: Studio, timed: Callable[[str, float], None]) -> None:
+        self.job = job
+        self.outputs: dict[str, Mapping[str, Any]] = {}
+        self.meta: dict[str, Any] = {}
+        self.messages: list[tuple[str, Mapping[str, Any]]] = []
+        self.node: str | None = None
+        self.error: dict[str, Any] | None = None
+        self._to = to
+        self._studio = studio
+        self._timed = timed
+        self._states: dict[str, dict[str, Any]] = {}
+        self._executed: list[str] = []
+        self._told = 0.0
+        method = job.extra.get("preview_method")
+        self._previews = job.client is not None and method != "none"
+
+    # --- beginning and end ---------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        self._note("execution_start", {})
+
+    def end(self, result: Result) -> Outcome:
+        """The last word but `executing null`; what the history keeps."""
+        if result.status == "done":
+            self._note("execution_success", {})
+            return self._outcome(State.DONE)
+        if result.status == "interrupted":
+            node = self.node or ""
+            data = {"node_id": node, "node_type": self._type(node), "executed": self._executed}
+            self._note("execution_interrupted", data, broadcast=True)
+            return self._outcome(State.INTERRUPTED)
+        if self.error is None:
+            self.fail(result.error or CarraraError("the workflow cannot run"))
+        return self._outcome(State.FAILED)
+
+    def fail(self, error: BaseException) -> Outcome:
+        """The run ended without a node to blame."""
+        self._failed("", "", error, {})
+        return self._outcome(State.FAILED)
+
+    def close(self) -> None:
+        """The message that clients wait for."""
+        self._send("executing", {"node": None})
+
+    def _outcome(self, state: State) -> Outcome:
+        return Outcome(state, self.outputs, self.meta, self.messages, self.error)
+
+    # --- events --------------------------------------------------------------------------------------------
+
+    def __call__(self, event: events.Event) -> None:
+        match event:
+            case events.RunStarted():
+                self._note("execution_cached", {"nodes": list(event.cached)})
+            case events.NodeCached():
+                self._shown(event.node, event.display, event.ui)
+                self._state(event.node, event.display, "finished")
+            case events.NodeStarted():
+                self.node = event.node
+                self._state(event.node, event.display, "running")
+                self._send("executing", {"node": event.node, "display_node": event.display})
+            case events.NodeProgress():
+                self._progress(event)
+            case events.NodeFinished():
+                self._studio.settle()
+                self._timed(self._type(event.display), event.seconds)
+                self._executed.append(event.node)
+                if event.ui:
+                    self._shown(event.node, event.display, event.ui)
+                self._state(event.node, event.display, "finished")
+            case events.NodeBlocked():
+                data = self._error(event.display, "ExecutionBlocked", event.message, [], {})
+                self._send("execution_error", data)
+            case events.NodeFailed():
+                self._studio.settle()
+                self._state(event.node, event.display, "error")
+                self._failed(event.display, event.node, event.error, event.inputs)
+
+    def _progress(self, event: events.NodeProgress) -> None:
+        self._state(event.node, event.display, "running", event.value, event.total)
+        data = {"value": event.value, "max": event.total, "node": event.node}
+        self._everyone("progress", data)
+        client = self.job.client
+        if event.preview is None or not self._previews or client is None:
+            return
+        about = self._identity(event.node, event.display) | {"image_type": "image/jpeg"}
+        self._studio.develop(event.preview, lambda picture: self._to.show(client, about, picture))
+
+    def _shown(self, node: str, display: str, ui: Mapping[str, Any] | None) -> None:
+        if ui:
+            self.outputs[node] = ui
+            self.meta[node] = {"node_id": node, "display_node": display, "parent_node": None, "real_node_id": node}
+        self._send("executed", {"node": node, "display_node": display, "output": dict(ui) if ui else None})
+
+    def _state(self, node: str, display: str, state: str, value: float | None = None, most: float = 1) -> None:
+        """Where all nodes are that have begun."""
+        known = self._states.get(node)
+        if value is None:
+            most = known["max"] if known is not None else 1
+            value = most if state == "finished" else (known["value"] if known is not None else 0)
+        self._states[node] = self._identity(node, display) | {"value": value, "max": most, "state": state}
+        if len(self._states) > MANY:
+            moment = time.monotonic()
+            if state != "error" and moment - self._told < PAUSE:
+                return
+            self._told = moment
+        self._everyone("progress_state", {"nodes": dict(self._states)})
+
+    def _identity(self, node: str, display: str) -> dict[str, Any]:
+        return {
+            "node_id": node,
+            "prompt_id": self.job.id,
+            "display_node_id": display,
+            "parent_node_id": None,
+            "real_node_id": display,
+        }
+
+    # --- failures ------------------------------------------------------------------------------------------
+
+    def _failed(self, display: str, node: str, error: BaseException, inputs: Mapping[str, Any]) -> None:
+        cause = error.__cause__ if isinstance(error, NodeFailed) and error.__cause__ is not None else error
+        kind = type(cause)
+        name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+        message = str(cause) or str(error)
+        full = traceback.format_exception(cause)
+        data = self._error(display, name, message, full, inputs)
+        self._send("execution_error", data)
+        # Histories are read by every client; where the server's files lie is only for the one that sent the job.
+        self.error = data | {"traceback": traceback.format_exception_only(cause)}
+        self.messages.append(("execution_error", self.error))
+
+    def _error(
+        self, display: str, name: str, message: str, lines: list[str], inputs: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        return {
+            "prompt_id": self.job.id,
+            "node_id": display,
+            "node_type": self._type(display),
+            "executed": list(self._executed),
+            "exception_message": message,
+            "exception_type": name,
+            "traceback": lines,
+            "current_inputs": {param: _short(value) for param, value in list(inputs.items())[:NAMES]},
+            "current_outputs": list(self._executed),
+            "timestamp": now(),
+        }
+
+    # --- sending -------------------------------------------------------------------------------------------
+
+    def _type(self, node: str) -> str:
+        entry = self.job.prompt.get(node)
+        return str(entry.get("class_type", "")) if isinstance(entry, Mapping) else ""
+
+    def _note(self, type: str, data: dict[str, Any], broadcast: bool = False) -> None:
+        """A message that the history keeps."""
+        full = {"prompt_id": self.job.id, **data, "timestamp": now()}
+        self.messages.append((type, full))
+        self._send(type, full, broadcast)
+
+    def _send(self, type: str, data: dict[str, Any], broadcast: bool = False) -> None:
+        client = self.job.client
+        if client is not None or broadcast:
+            self._to.send(client, type, {**data, "prompt_id": self.job.id})
+
+    def _everyone(self, type: str, data: dict[str, Any]) -> None:
+        self._to.send(self.job.client, type, {**data, "prompt_id": self.job.id}, lossy=True)
+
+
+def _short(values: Any) -> list[Any]:
+    given = values if isinstance(values, list) else [values]
+    return [_shape(value) for value in given[:8]]
+
+
+def _shape(value: Any) -> Any:
+    """Never a tensor's numbers: their text costs seconds and a copy from the device."""
+    shape = getattr(value, "shape", None)
+    if shape is not None:
+        return f"{type(value).__name__} {tuple(shape)}"
+    return printable(value)

@@ -1,0 +1,85 @@
+"""Looks at unfinished pictures, made beside the run: it never waits for them while it has work."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from ..models.preview import Preview
+
+SIDE = 512
+QUALITY = 95
+PATIENCE = 0.25
+"""Seconds a node's end waits for its last preview."""
+
+
+def jpeg(preview: Any) -> bytes | None:
+    """A JPEG of what a node passed to ctx.progress, no side longer than 512 pixels; None if it is no picture."""
+    from PIL import Image
+
+    if isinstance(preview, Preview):
+        values = (preview.picture() * 255).byte().numpy()
+        picture = Image.fromarray(values)
+    elif isinstance(preview, Image.Image):
+        picture = preview.copy()
+    elif isinstance(preview, tuple) and len(preview) == 3 and isinstance(preview[1], Image.Image):
+        picture = preview[1].copy()
+    else:
+        return None
+    picture.thumbnail((SIDE, SIDE))
+    out = io.BytesIO()
+    picture.convert("RGB").save(out, "JPEG", quality=QUALITY)
+    return out.getvalue()
+
+
+class Studio:
+    """A thread that develops the newest preview; those that come while it is busy replace each other."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Condition()
+        self._waiting: tuple[Any, Callable[[bytes], None]] | None = None
+        self._busy = False
+        self._closed = False
+        self._thread: threading.Thread | None = None
+
+    def develop(self, preview: Any, show: Callable[[bytes], None]) -> None:
+        """Call `show` with the picture, unless a newer one comes first."""
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="carrara-preview", daemon=True)
+                self._thread.start()
+            self._waiting = (preview, show)
+            self._lock.notify_all()
+
+    def settle(self) -> None:
+        """Wait a moment for the last one, so that it does not come after what it is a preview of."""
+        with self._lock:
+            self._lock.wait_for(lambda: self._waiting is None and not self._busy, PATIENCE)
+            self._waiting = None
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            self._lock.notify_all()
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                self._lock.wait_for(lambda: self._waiting is not None or self._closed)
+                if self._waiting is None:
+                    return
+                preview, show = self._waiting
+                self._waiting = None
+                self._busy = True
+            try:
+                picture = jpeg(preview)
+                if picture is not None:
+                    show(picture)
+            except (ValueError, TypeError, RuntimeError, OSError):
+                pass  # a picture that cannot be made is a picture not shown
+            finally:
+                with self._lock:
+                    self._busy = False
+                    self._lock.notify_all()

@@ -1,0 +1,16 @@
+"""The HTTP routes, one file per subject, one function per route."""
+
+from __future__ import annotations
+
+from ..web import Route
+
+
+def every() -> list[Route]:
+    """All routes, in the order they are matched."""
+    from . import docs, files, frontend, history, jobs, models, openapi, prompt, queue, settings, socket, system, uploads
+    from . import userdata
+
+    modules = (
+        prompt, queue, history, jobs, files, uploads, models, settings, userdata, system, docs, socket, openapi, frontend,
+    )  # fmt: skip
+    return [route for module in modules for route in module.routes()]

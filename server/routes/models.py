@@ -1,0 +1,116 @@
+"""Which model files there are."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from ...models.services import ALIASES, EMBEDDED, Models
+from ...nodes.store import inside
+from ..pictures import opened
+from ..web import Route, of, problem
+
+HIDDEN = ("configs", "custom_nodes")
+PICTURES = (".png", ".preview.png", ".jpg", ".jpeg", ".webp")
+SIDE = 512
+
+
+def kind_of(request: web.Request) -> str:
+    """The folder that a path names; 404 if there is none."""
+    models, kind = of(request).engine.models, request.match_info["folder"]
+    kind = ALIASES.get(kind, kind)
+    if kind not in models.folders:
+        raise problem(404, "not_found", "There is no such kind of model.")
+    return kind
+
+
+async def embeddings(request: web.Request) -> web.Response:
+    """Names that prompts may use as embedding:NAME."""
+    found = await asyncio.to_thread(of(request).engine.models.list, "embeddings")
+    return web.json_response([str(Path(name).with_suffix("")) for name in found])
+
+
+async def folders(request: web.Request) -> web.Response:
+    """Kinds of models."""
+    return web.json_response([kind for kind in of(request).engine.models.folders if kind != "custom_nodes"])
+
+
+async def files(request: web.Request) -> web.Response:
+    """Files of one kind."""
+    kind = kind_of(request)
+    return web.json_response(list(await asyncio.to_thread(of(request).engine.models.list, kind)))
+
+
+async def places(request: web.Request) -> web.Response:
+    """Kinds of models and the folders they are looked for in."""
+    models = of(request).engine.models
+    found = [
+        {"name": kind, "folders": [str(folder) for folder in folders]}
+        for kind, folders in models.folders.items()
+        if kind not in HIDDEN
+    ]
+    return web.json_response(found)
+
+
+async def details(request: web.Request) -> web.Response:
+    """Files of one kind with size and times."""
+    return web.json_response(await asyncio.to_thread(described, of(request).engine.models, kind_of(request)))
+
+
+def described(models: Models, kind: str) -> list[dict[str, Any]]:
+    found = []
+    for name in models.list(kind):
+        for index, folder in enumerate(models.folders[kind]):
+            path = folder / name
+            if path.exists():
+                about = path.stat()
+                found.append(
+                    {
+                        "name": name,
+                        "pathIndex": index,
+                        "modified": about.st_mtime,
+                        "created": about.st_ctime,
+                        "size": about.st_size,
+                    }
+                )
+                break
+    return found
+
+
+async def preview(request: web.Request) -> web.Response:
+    """A small picture of a model: one that lies beside it under its name."""
+    kind = kind_of(request)
+    places = of(request).engine.models.folders[kind]
+    index = int(request.match_info["index"])
+    if index >= len(places) or places[index] == EMBEDDED:
+        raise problem(404, "not_found", "There is no picture.")
+    path = inside(places[index], request.match_info["name"])
+    for suffix in PICTURES:
+        picture = path.with_suffix(suffix)
+        if picture.is_file() and inside(places[index], str(picture.relative_to(places[index].resolve()))):
+            data = await asyncio.to_thread(thumbnail, picture)
+            return web.Response(body=data, content_type="image/webp")
+    raise problem(404, "not_found", "There is no picture.")
+
+
+def thumbnail(path: Path) -> bytes:
+    picture = opened(path)
+    picture.thumbnail((SIDE, SIDE))
+    out = io.BytesIO()
+    picture.save(out, "WEBP", quality=85)
+    return out.getvalue()
+
+
+def routes() -> list[Route]:
+    return [
+        Route("GET", "/embeddings", embeddings),
+        Route("GET", "/models", folders),
+        Route("GET", "/models/{folder}", files),
+        Route("GET", "/experiment/models", places),
+        Route("GET", "/experiment/models/{folder}", details),
+        Route("GET", r"/experiment/models/preview/{folder}/{index:\d{1,4}}/{name:.+}", preview, answers="image/webp"),
+    ]

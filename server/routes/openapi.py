@@ -1,0 +1,62 @@
+"""The routes, described for programs."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from aiohttp import web
+
+from ..web import Route
+
+NAMES = re.compile(r"{(\w+)(?::[^{}]*(?:{[^{}]*}[^{}]*)*)?}")
+
+
+async def openapi(request: web.Request) -> web.Response:
+    """This description."""
+    from . import every
+
+    return web.json_response(description(every()))
+
+
+def description(routes: list[Route]) -> dict[str, Any]:
+    """OpenAPI 3.1 of all routes; the /api twins are left out."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        if route.path == "/ws" or "{path" in route.path:
+            continue
+        path = NAMES.sub(r"{\1}", route.path)
+        paths.setdefault(path, {})[route.method.lower()] = operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Carrara", "version": "0.1.0", "description": "Every route exists below /api too."},
+        "paths": paths,
+    }
+
+
+def operation(route: Route) -> dict[str, Any]:
+    """One method of one path."""
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in NAMES.findall(route.path)
+    ]
+    parameters += [{"name": name, "in": "query", "schema": schema} for name, schema in route.query.items()]
+    answer: dict[str, Any] = {"description": "Done."}
+    if route.answers:
+        answer["content"] = {route.answers: {}}
+    found: dict[str, Any] = {
+        "summary": route.summary,
+        "operationId": route.handler.__name__,
+        "responses": {"200": answer, "4XX": {"description": "Refused; `error` says why."}},
+    }
+    if parameters:
+        found["parameters"] = parameters
+    if route.body is not None:
+        form = "multipart/form-data" if route.body.startswith("multipart") else "application/json"
+        form = "application/octet-stream" if route.body == "The file." else form
+        found["requestBody"] = {"description": route.body, "content": {form: {"schema": {}}}}
+    return found
+
+
+def routes() -> list[Route]:
+    return [Route("GET", "/openapi.json", openapi, twin=False)]

@@ -1,0 +1,65 @@
+"""Submitting workflows, and the nodes they may use."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from ...errors import InputError
+from ..accept import Refused, judge
+from ..web import Route, json_body, of, problem
+
+
+async def get_prompt(request: web.Request) -> web.Response:
+    """How many jobs are left."""
+    return web.json_response({"exec_info": {"queue_remaining": of(request).queue.remaining()}})
+
+
+async def post_prompt(request: web.Request) -> web.Response:
+    """Queue a workflow. Sound outputs run although others are not; `node_errors` lists those."""
+    server = of(request)
+    body = await json_body(request)
+    try:
+        accepted = await asyncio.to_thread(judge, server.engine, body)
+    except Refused as refused:
+        server.queue.number()
+        return web.json_response(refused.answer, status=400)
+    try:
+        job = await asyncio.to_thread(server.queue.submit, accepted.order)
+    except InputError as error:
+        answer = Refused("invalid_prompt", error.message, error.remedy).answer
+        return web.json_response(answer, status=400)
+    return web.json_response({"prompt_id": job.id, "number": job.number, "node_errors": accepted.node_errors})
+
+
+async def object_info(request: web.Request) -> web.Response:
+    """Every node class: inputs, outputs, words."""
+    return web.json_response(await asyncio.to_thread(of(request).engine.object_info))
+
+
+async def object_info_of(request: web.Request) -> web.Response:
+    """One node class; an empty object if there is none of that name."""
+    engine, name = of(request).engine, request.match_info["name"]
+    if name not in engine.catalogue:
+        return web.json_response({})
+    return web.json_response(await asyncio.to_thread(engine.object_info, name))
+
+
+async def check(request: web.Request) -> web.Response:
+    """Everything that keeps a workflow from running, without queueing it."""
+    engine, body = of(request).engine, await json_body(request)
+    if not isinstance(body, dict):
+        raise problem(400, "invalid_request", "The body must be a JSON object.")
+    found = await asyncio.to_thread(engine.check, body.get("prompt") if isinstance(body.get("prompt"), dict) else body)
+    return web.json_response({"problems": [one.as_json() for one in found]})
+
+
+def routes() -> list[Route]:
+    return [
+        Route("GET", "/prompt", get_prompt),
+        Route("POST", "/prompt", post_prompt, body="A workflow: {prompt, client_id, prompt_id, number, front, ...}."),
+        Route("POST", "/check", check, body="A workflow in either form, or {prompt}."),
+        Route("GET", "/object_info", object_info),
+        Route("GET", "/object_info/{name}", object_info_of),
+    ]

@@ -1,0 +1,187 @@
+"""`carrara serve`: put the server together and run it until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import secrets
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from ..engine import Engine
+from ..errors import InputError, ServerError
+from ..executor.cache import Bounded, Cache, LastRun, NoCache
+from ..models.codec import sizeof
+from .guard import Guard, loopback
+from .http import application
+from .hub import Hub
+from .logs import Log
+from .metrics import Metrics
+from .queue import Queue
+from .routes import frontend
+from .users import Users
+from .web import Server
+from .worker import Worker
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line said. `keep`: none, classic, `lru N` or `ram GB`, or empty for the usual rule."""
+
+    listen: str = "127.0.0.1"
+    port: int = 8188
+    models: Sequence[Path] = ()
+    custom_nodes: Sequence[Path] = ()
+    output: Path | None = None
+    input: Path | None = None
+    user: Path | None = None
+    device: str = "auto"
+    dtype: str = "auto"
+    cache: str = ""
+    keep: str = ""
+    metadata: bool = True
+    token: str | None = None
+    hosts: Sequence[str] = ()
+    cors: str | None = None
+    upload_limit: int = 100 << 20
+    workers: int = 1
+
+
+def keeping(rule: str) -> Cache | None:
+    """What of results stays in memory. Raises InputError."""
+    name, _, amount = rule.partition(" ")
+    try:
+        if name == "lru" and int(amount) > 0:
+            return Bounded(entries=int(amount))
+        if name == "ram" and float(amount) > 0:
+            return Bounded(bytes=int(float(amount) * 2**30), sizeof=sizeof)
+    except (ValueError, OverflowError):
+        raise InputError("the cache rule cannot be read", got=rule, expected="lru N, ram GB") from None
+    if name in ("classic", "lru"):
+        return LastRun()
+    return NoCache() if name == "none" else None
+
+
+def token_for(options: Options) -> str | None:
+    """None on this machine only, unless one is wished; elsewhere there is always one."""
+    if options.token == "":
+        raise InputError("the token is empty", remedy="Leave --token out, or give at least 16 letters.")
+    if options.token is not None or loopback(options.listen):
+        return options.token
+    return secrets.token_urlsafe(24)
+
+
+def assemble(options: Options, token: str | None) -> web.Application:
+    """The application with all its parts. Raises ServerError."""
+    user = options.user or _user_folder()
+    engine = Engine(
+        models=options.models,
+        custom_nodes=options.custom_nodes,
+        device=options.device,
+        dtype=options.dtype,
+        input_dir=options.input,
+        output_dir=options.output,
+        cache="off" if options.keep == "none" else options.cache or None,
+        keep=keeping(options.keep),
+        metadata=options.metadata,
+        workers=options.workers,
+    )
+    for folder in (engine.files.input_dir, engine.files.output_dir, user):
+        folder.mkdir(parents=True, exist_ok=True)
+    queue, hub, metrics = Queue(user / "queue.sqlite"), Hub(), Metrics()
+
+    def changed() -> None:
+        hub.status(queue.remaining())
+
+    queue.accepted = changed
+    server = Server(
+        engine=engine,
+        queue=queue,
+        hub=hub,
+        worker=Worker(engine, queue, hub, metrics, changed),
+        users=Users(user / "default"),
+        metrics=metrics,
+        log=Log(),
+        editor=frontend.found(),
+        upload_limit=options.upload_limit,
+        argv=tuple(hidden(sys.argv)),
+    )
+    app = application(server, Guard(token, frozenset(h.lower() for h in options.hosts), options.cors))
+
+    async def close(_: web.Application) -> None:
+        engine.close()
+
+    app.on_cleanup.append(close)
+    return app
+
+
+def serve(options: Options) -> None:
+    """Serve until Ctrl-C or SIGTERM. A job at work then goes back in line. Raises ServerError."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    asyncio.run(_serve(options))
+
+
+async def _serve(options: Options) -> None:
+    token = token_for(options)
+    app = assemble(options, token)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=3.0)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, options.listen, options.port)
+        try:
+            await site.start()
+        except OSError as error:
+            busy = error.errno == errno.EADDRINUSE
+            raise ServerError(
+                f"cannot listen on {options.listen}:{options.port}",
+                got=error.strerror,
+                remedy="Another program uses that port: choose one with --port." if busy else "Check --listen.",
+            ) from error
+        _announce(options, runner.addresses[0][1], token)
+        await _told_to_stop()
+    finally:
+        await runner.cleanup()
+
+
+def _announce(options: Options, port: int, token: str | None) -> None:
+    name = f"[{options.listen}]" if ":" in options.listen else options.listen
+    query = "" if token is None else f"/?token={token}"
+    print(f"Carrara listens on http://{name}:{port}{query}", flush=True)
+    if token is not None and options.token is None:
+        print("Only who knows this address can use the server; the token is new with every start.", flush=True)
+
+
+async def _told_to_stop() -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C ends asyncio.run instead
+            loop.add_signal_handler(number, stop.set)
+    await stop.wait()
+
+
+def hidden(arguments: Sequence[str]) -> list[str]:
+    """The command line without the token."""
+    shown: list[str] = []
+    secret = False
+    for argument in arguments:
+        if secret:
+            shown.append("***")
+        else:
+            shown.append("--token=***" if argument.startswith("--token=") else argument)
+        secret = argument == "--token"
+    return shown
+
+
+def _user_folder() -> Path:
+    from platformdirs import user_data_path
+
+    return user_data_path("carrara") / "user"

@@ -1,0 +1,213 @@
+"""The WebSocket: exact messages in exact order, previews, several clients, slow ones."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+from aiohttp import WSMsgType
+from server_toys import GATE, SHOW, WAIT, asynchronous, finished, graph, messages, parts, running, serving, submit
+
+from carrara.server.hub import LOSSY, PREVIEWS, Client, Frame
+
+
+def kinds(told: list[tuple[str, dict[str, Any]]]) -> list[str]:
+    return [kind for kind, _ in told]
+
+
+@asynchronous
+async def test_the_whole_story_of_a_job(tmp_path: Path) -> None:
+    async with serving(tmp_path) as client, client.ws_connect("/ws?clientId=me") as socket:
+        prompt = graph(("ToySteps", {"value": 2}), ("ToyShow", {"value": ["1", 0]}))
+        body = await submit(client, prompt, client_id="me")
+        id = body["prompt_id"]
+        told = await messages(socket)
+        assert told[0] == ("status", {"status": {"exec_info": {"queue_remaining": 0}}, "sid": "me"})
+        assert kinds(told[1:]) == [
+            "status", "status", "execution_start", "execution_cached",
+            "progress_state", "executing", "progress_state", "progress", "progress_state", "progress", "progress_state",
+            "progress_state", "executing", "executed", "progress_state",
+            "execution_success", "status", "executing",
+        ]  # fmt: skip
+        by = {kind: [data for k, data in told if k == kind] for kind in kinds(told)}
+        assert [d["status"]["exec_info"]["queue_remaining"] for d in by["status"]] == [0, 1, 1, 0]
+        assert by["execution_cached"] == [{"prompt_id": id, "nodes": [], "timestamp": by["execution_cached"][0]["timestamp"]}]
+        assert by["executing"][0] == {"node": "1", "display_node": "1", "prompt_id": id}
+        assert by["progress"] == [{"value": n, "max": 2, "prompt_id": id, "node": "1"} for n in (1, 2)]
+        assert by["executed"] == [{"node": "2", "display_node": "2", "output": {"text": ["2"]}, "prompt_id": id}]
+        state = by["progress_state"][-1]
+        assert state["prompt_id"] == id and set(state["nodes"]) == {"1", "2"}
+        assert state["nodes"]["1"] == {
+            "value": 2, "max": 2, "state": "finished", "node_id": "1", "prompt_id": id, "display_node_id": "1",
+            "parent_node_id": None, "real_node_id": "1",
+        }  # fmt: skip
+        assert [s["nodes"].get("1", {}).get("state") for s in by["progress_state"]][:2] == ["running", "running"]
+        assert told[-1] == ("executing", {"node": None, "prompt_id": id})
+
+
+@asynchronous
+async def test_a_cached_output_is_shown_without_running(tmp_path: Path) -> None:
+    async with serving(tmp_path) as client, client.ws_connect("/ws?clientId=me") as socket:
+        await submit(client, SHOW, client_id="me")
+        await messages(socket)
+        await submit(client, SHOW, client_id="me")
+        told = await messages(socket)
+        assert kinds(told) == [
+            "status", "status", "execution_start", "execution_cached", "executed", "progress_state",
+            "execution_success", "status", "executing",
+        ]  # fmt: skip
+        assert set(told[3][1]["nodes"]) == {"1", "2"}
+        assert told[4][1]["output"] == {"text": ["7"]}
+
+
+@asynchronous
+async def test_a_failure_is_told_to_its_client_with_its_trace_and_to_no_one_else(tmp_path: Path) -> None:
+    async with serving(tmp_path) as client, client.ws_connect("/ws?clientId=me") as mine:
+        async with client.ws_connect("/ws?clientId=other") as other:
+            prompt = graph(("ToyNumber", {"value": 5}), ("ToyFail", {"value": ["1", 0]}))
+            body = await submit(client, prompt, client_id="me")
+            told = await messages(mine)
+            [error] = [data for kind, data in told if kind == "execution_error"]
+            assert error["node_id"] == "2" and error["node_type"] == "ToyFail" and error["executed"] == ["1"]
+            assert error["exception_type"] == "RuntimeError" and error["exception_message"] == "no way with 5"
+            assert error["current_inputs"] == {"value": [5]} and error["current_outputs"] == ["1"]
+            assert any("server_toys.py" in line for line in error["traceback"])
+            assert "execution_success" not in kinds(told)
+            entry = await finished(client, body["prompt_id"])
+            assert entry["status"]["status_str"] == "error" and entry["status"]["completed"] is False
+            assert entry["status"]["messages"][-1][0] == "execution_error"
+            assert "server_toys.py" not in json.dumps(entry["status"])
+            await submit(client, SHOW, client_id="other")
+            heard = await messages(other)
+            assert all(data.get("prompt_id") != body["prompt_id"] for _, data in heard)
+            assert "execution_error" not in kinds(heard)
+
+
+@asynchronous
+async def test_without_a_client_only_progress_is_told(tmp_path: Path) -> None:
+    async with serving(tmp_path) as client, client.ws_connect("/ws?clientId=me") as socket:
+        prompt = graph(("ToySteps", {"value": 1}), ("ToyShow", {"value": ["1", 0]}))
+        nobody = await submit(client, prompt)
+        await finished(client, nobody["prompt_id"])
+        mine = await submit(client, SHOW, client_id="me")
+        told = [one for one in await messages(socket) if one[1].get("prompt_id") != mine["prompt_id"]]
+        assert set(kinds(told)) == {"status", "progress", "progress_state"}
+
+
+@asynchronous
+async def test_interrupting(tmp_path: Path) -> None:
+    async with serving(tmp_path) as client, client.ws_connect("/ws?clientId=me") as socket:
+        body = await submit(client, WAIT, client_id="me")
+        await running(client, body["prompt_id"])
+        assert (await client.post("/interrupt", json={"prompt_id": "another"})).status == 200
+        assert parts(client).worker.running is not None
+        assert (await client.post("/interrupt")).status == 200
+        told = await messages(socket)
+        assert kinds(told)[-3:] == ["execution_interrupted", "status", "executing"]
+        data = told[-3][1]
+        assert data["node_id"] == "1" and data["node_type"] == "ToyWait" and data["executed"] == []
+        entry = await finished(client, body["prompt_id"])
+        assert entry["status"]["status_str"] == "error"
+        assert entry["status"]["messages"][-1][0] == "execution_interrupted"
+
+
+@asynchronous
+async def test_a_client_that_comes_back_hears_where_its_job_is(tmp_path: Path) -> None:
+    async with serving(tmp_path) as client:
+        first = await client.ws_connect("/ws?clientId=me")
+        body = await submit(client, WAIT, client_id="me")
+        await running(client, body["prompt_id"])
+        async with client.ws_connect("/api/ws?clientId=me") as second:
+            assert (await second.receive_json())["type"] == "status"
+            assert await second.receive_json() == {"type": "executing", "data": {"node": "1"}}
+            while (await first.receive()).type not in (WSMsgType.CLOSE, WSMsgType.CLOSED):
+                pass
+            GATE.set()
+            assert kinds(await messages(second))[-1] == "executing"
+        await first.close()
+
+
+@asynchronous
+async def test_feature_flags_are_answered_once(tmp_path: Path) -> None:
+    async with serving(tmp_path) as client, client.ws_connect("/ws") as socket:
+        hello = await socket.receive_json()
+        assert hello["type"] == "status" and hello["data"]["sid"]
+        said = {"type": "feature_flags", "data": {"supports_preview_metadata": True}}
+        await socket.send_json(said)
+        answer = await socket.receive_json()
+        assert answer["type"] == "feature_flags"
+        assert answer["data"]["supports_preview_metadata"] is True and answer["data"]["max_upload_size"] > 0
+        await socket.send_json(said)
+        await socket.send_str("not json")
+        await submit(client, SHOW)
+        assert (await socket.receive_json())["type"] == "status"
+        assert answer["data"] == await (await client.get("/features")).json()
+
+
+@asynchronous
+async def test_previews_in_the_form_each_client_takes(tmp_path: Path) -> None:
+    async with serving(tmp_path) as client:
+        hub = parts(client).hub
+        async with client.ws_connect("/ws?clientId=old") as old, client.ws_connect("/ws?clientId=new") as new:
+            await old.receive_json()
+            await new.receive_json()
+            await new.send_json({"type": "feature_flags", "data": {"supports_preview_metadata": True}})
+            await new.receive_json()
+            about = {"node_id": "3", "image_type": "image/jpeg"}
+            hub.show("old", about, b"JPEG")
+            hub.show("new", about, b"JPEG")
+            assert await old.receive_bytes() == struct.pack(">II", 1, 1) + b"JPEG"
+            data = await new.receive_bytes()
+            kind, length = struct.unpack(">II", data[:8])
+            assert kind == 4 and json.loads(data[8 : 8 + length]) == about and data[8 + length :] == b"JPEG"
+
+
+class Stuck:
+    """A socket that takes nothing."""
+
+    async def send_str(self, text: str) -> None:
+        await asyncio.sleep(3600)
+
+    async def close(self, **_: object) -> None:
+        return None
+
+
+@asynchronous
+async def test_a_client_that_takes_nothing_costs_nothing() -> None:
+    client = Client("slow", Stuck())  # type: ignore[arg-type]
+    pump = asyncio.create_task(client.pump())
+    for _ in range(50 * LOSSY):
+        client.push(Frame("progress", True, False))
+        client.push(Frame(b"preview", True, True))
+    assert len(client._line) <= LOSSY and client._previews <= PREVIEWS
+    client.push(Frame("executed", False, False))
+    assert client._line[-1].data == "executed"
+    for _ in range(30_000):
+        client.push(Frame("executed", False, False))
+    assert client._lost and not client._line
+    pump.cancel()
+
+
+@asynchronous
+async def test_a_client_that_vanishes_does_not_stop_its_job(tmp_path: Path) -> None:
+    async with serving(tmp_path) as client:
+        socket = await client.ws_connect("/ws?clientId=me")
+        body = await submit(client, WAIT, client_id="me")
+        await running(client, body["prompt_id"])
+        await socket.close()
+        GATE.set()
+        assert (await finished(client, body["prompt_id"]))["status"]["completed"] is True
+
+
+@asynchronous
+async def test_the_event_loop_answers_while_a_job_runs(tmp_path: Path) -> None:
+    async with serving(tmp_path) as client:
+        body = await submit(client, WAIT)
+        await running(client, body["prompt_id"])
+        stats = await (await client.get("/system_stats")).json()
+        assert stats["system"]["comfyui_version"].count(".") == 2 and stats["devices"][0]["type"] == "cpu"
+        GATE.set()
+        await finished(client, body["prompt_id"])
