@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
-from .scenes import COLOURS, PLACES, SHAPES, SIZES, Scene
+from .scenes import COLOURS, PLACES, SHAPES, SIZES, Scene, random_scenes
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -102,6 +102,17 @@ def describe_words(scene: Scene, rng: Generator) -> tuple[str, Said]:
         scene.shape, scene.colour, scene.background if ground else "", scene.size if size else "",
         scene.place if place else "",
     )  # fmt: skip
+
+
+def examination(rng: Generator, count: int) -> list[tuple[Scene, Said, str]]:
+    """Held-out scenes with sentences that say at least colour, shape and background."""
+    asked: list[tuple[Scene, Said, str]] = []
+    for scene in random_scenes(rng, count, held=True):
+        text, said = describe_words(scene, rng)
+        while not said.background:
+            text, said = describe_words(scene, rng)
+        asked.append((scene, said, text))
+    return asked
 
 
 def phrase(rng: Generator, *, size: str, colour: str, shape: str, place: str, ground: str) -> str:

@@ -152,7 +152,8 @@ class Workshop:
         """Go on with the decoder alone: what the U-Net learnt to make stays what it was."""
         network, plan = self._rounded(), self.recipe.decoder_plan
         loss = image_to_latent.ImageLoss(
-            network, self.recipe.seed + 1, whole=1, decoder_only=True, shake=self.recipe.shake / SCALE, device=self.device
+            network, self.recipe.seed + 1, whole=1, decoder_only=True, shake=self.recipe.shake / SCALE,
+            device=self.device,
         )
         return self._train("decoder", Run(network, plan), loss)
 
