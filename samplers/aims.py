@@ -24,6 +24,27 @@ def clean(path: Path, s: float, t: float) -> float:
     return 0.0
 
 
+def rise(path: Path, s: float, t: float) -> float:
+    """Straight down; where the grid goes up, stay, so that only noise is added."""
+    return min(s, t)
+
+
+def trajectory(gamma: float = 0.3) -> Aim:
+    """Aim at the timestep (1 - gamma) of the next one: trajectory consistency, Zheng et al. 2024, arXiv:2402.19159,
+    algorithm 2 (strategic stochastic sampling). gamma = 0 is deterministic, 1 a consistency model."""
+
+    def aim(path: Path, s: float, t: float) -> float:
+        if t <= 0:
+            return 0.0
+        low, high = 0.0, 1.0  # progress falls from the first level to 0
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if path.progress(middle) > t else (low, middle)
+        return min(path.progress(1.0 - (1.0 - gamma) * (1.0 - high)), t)
+
+    return aim
+
+
 def ancestral_down(s: float, t: float, eta: float) -> float:
     """Level below t from which `eta` of the posterior's noise leads back to t: Ho et al. 2020, arXiv:2006.11239."""
     up = min(t, eta * math.sqrt(t * t * (s * s - t * t)) / s) if s > t else 0.0

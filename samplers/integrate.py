@@ -176,7 +176,7 @@ def integrate(
     state = row.rule.init(run)
     for index in range(run.steps):
         s, t = run.sigmas[index], run.sigmas[index + 1]
-        hat = row.churn.lifted(s, run.steps)
+        hat = min(row.churn.lifted(s, run.steps), path.near_one)
         if hat > s:
             x = renoise(path, x, s, hat, draw(s, hat) * row.churn.noise)
             s = hat

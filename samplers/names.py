@@ -14,6 +14,17 @@ SAMPLERS: tuple[str, ...] = (
 )  # fmt: skip
 """What KSampler offers."""
 
+CORRECTED: tuple[str, ...] = (
+    "heunpp2_exact", "dpmpp_2s_ancestral_cfg_pp_fresh", "dpmpp_3m_sde_exact", "gradient_estimation_2",
+    "er_sde_exact", "uni_pc_exact", "uni_pc_bh2_exact",
+)  # fmt: skip
+"""Known samplers with a fault put right, beside those that keep their numbers."""
+
+BEYOND: tuple[str, ...] = (
+    "tcd", "consistency", "dpm_solver_3", "dpmpp_3m", "edm_stochastic", "ddim_half", "euler_inversion", "restart",
+)  # fmt: skip
+"""Samplers from papers that KSampler does not offer."""
+
 SCHEDULERS: tuple[str, ...] = (
     "simple", "sgm_uniform", "karras", "exponential", "ddim_uniform", "beta", "normal",
     "linear_quadratic", "kl_optimal",

@@ -98,6 +98,20 @@ class X0:
 
 
 @dataclass(frozen=True)
+class Unscaled:
+    """Predicts the clean image, and sees its input as it is: networks from picture to picture."""
+
+    def scale_in(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        return x
+
+    def denoised(self, out: Tensor, x: Tensor, sigma: float | Tensor) -> Tensor:
+        return out
+
+    def target(self, x0: Tensor, noise: Tensor, sigma: float | Tensor) -> Tensor:
+        return x0
+
+
+@dataclass(frozen=True)
 class Velocity:
     """Predicts noise - x0 on the straight path: Lipman et al. 2022, arXiv:2210.02747."""
 
@@ -166,13 +180,15 @@ class Sampling:
 def discrete(kind: str = "eps", *, zsnr: bool = False, levels: Discrete | None = None) -> Sampling:
     """Sampling of a model trained on discrete steps (the thousand scaled-linear ones unless `levels` are given).
 
-    kind: "eps", "v_prediction" (or "v"), "x0", "lcm". `zsnr`: zero terminal signal-to-noise ratio.
+    kind: "eps", "v_prediction" (or "v"), "x0", "img_to_img", "lcm". `zsnr`: zero terminal signal-to-noise ratio.
     """
     table = levels if levels is not None else Discrete.scaled_linear(zsnr=zsnr)
     if kind == "lcm":
         table = table.thinned(50)
         return Sampling(Consistency(table), VE(progress=table.percent_to_sigma), table)
-    predictions: dict[str, Prediction] = {"eps": Eps(), "v_prediction": V(), "v": V(), "x0": X0()}
+    predictions: dict[str, Prediction] = {
+        "eps": Eps(), "v_prediction": V(), "v": V(), "x0": X0(), "img_to_img": Unscaled(),
+    }  # fmt: skip
     return Sampling(predictions[kind], VE(progress=table.percent_to_sigma), table)
 
 

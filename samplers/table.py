@@ -7,10 +7,12 @@ from dataclasses import replace
 
 from .adaptive import Adaptive
 from .aims import ancestral, ancestral_ratio, clean, er_scale, middle_band, sde
+from .beyond import beyond, corrected
 from .clock import half_snr, log_sigma, rounded_log_sigma
+from .grids import above_zero, even_log_sigma, finite_lambda
 from .integrate import Row, Sampler
 from .noise import Brownian
-from .path import VE, Path
+from .path import VE
 from .rules.adams import Adams, deis_tab, even, lagrange, persistent, uneven
 from .rules.corrector import StochasticAdams, UniPC
 from .rules.er import TaylorER, usual
@@ -18,22 +20,12 @@ from .rules.euler import Euler
 from .rules.heun import Heun, HeunPP
 from .rules.midpoint import Midpoint
 from .rules.multistep import Multistep
-from .rules.singlestep import SingleStep, even_log_sigma
+from .rules.singlestep import SingleStep
 from .rules.stages import Stages
 
 
-def finite_lambda(sigmas: tuple[float, ...], path: Path) -> tuple[float, ...]:
-    """Begin just below sigma = 1 on a straight path, where lambda is finite."""
-    return (path.near_one, *sigmas[1:]) if sigmas[0] >= path.near_one and path.near_one <= 1 else sigmas
-
-
-def above_zero(sigmas: tuple[float, ...], path: Path) -> tuple[float, ...]:
-    """End at 0.001 instead of 0."""
-    return sigmas if sigmas[-1] > 0 else (*sigmas[:-1], 0.001)
-
-
 def rows() -> Mapping[str, Sampler]:
-    """Name -> sampler, for every one this package has; the names of `names.SAMPLERS` first, in their order."""
+    """Name -> sampler, for every one this package has; in the order of `names.SAMPLERS`, CORRECTED, BEYOND."""
     ve = VE()
     near = Brownian("same")
     tree = Brownian("cpu")
@@ -93,4 +85,6 @@ def rows() -> Mapping[str, Sampler]:
         "ddim": Row(Euler(), fresh_mask_noise=True),
         "uni_pc": Row(UniPC(3, "bh1", rounded_log_sigma), path=ve, grid=above_zero, drop_second_last=True),
         "uni_pc_bh2": Row(UniPC(3, "bh2", rounded_log_sigma), path=ve, grid=above_zero, drop_second_last=True),
+        **corrected(),
+        **beyond(),
     }

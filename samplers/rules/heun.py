@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..clock import exponential_weights
 from ..integrate import Ask, Proposal, Run, Span
 from ..path import move
 
@@ -33,8 +34,11 @@ class HeunPP:
     """Slopes at up to three grid points, weighted by sigma over the run's first sigma: Zhou et al. 2023,
     arXiv:2312.00094 (its Heun++). Up to three evaluations.
 
-    The weights sum to 1 but not to the right first moment, so the order is 1; `Heun` is the corrected one.
+    The weights sum to 1 but not to the right first moment, so the order is 1. `exact` integrates the polynomial
+    through the slopes instead: order 2.
     """
+
+    exact: bool = False
 
     def init(self, run: Run) -> None:
         return None
@@ -51,6 +55,8 @@ class HeunPP:
             at, estimate = level, ask(ahead, level).guided
             slopes.append((ahead - estimate) / level)
             weights.append(level / ((len(levels) + 1) * grid[0]))
+        if self.exact:
+            weights = exponential_weights([0.0, *((level - s) / (span.d - s) for level in levels)], 0.0)[1:]
         slope = (1.0 - sum(weights)) * slopes[0]
         for weight, later in zip(weights, slopes[1:], strict=True):
             slope = slope + weight * later

@@ -6,9 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..clock import log_sigma
 from ..integrate import Ask, Proposal, Run, Span
-from ..path import Path
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,11 +66,3 @@ def noise_at(ask: Ask, x: Tensor, eps: Tensor, s: float, by: float) -> Tensor:
     level = s * math.exp(-by)
     stage = x - level * math.expm1(by) * eps
     return (stage - ask(stage, level).guided) / level
-
-
-def even_log_sigma(sigmas: tuple[float, ...], path: Path) -> tuple[float, ...]:
-    """The grid of DPM-Solver-fast: even in log sigma from the first to the last positive level."""
-    positive = [s for s in sigmas if s > 0]
-    a, b = log_sigma(path, positive[0]), log_sigma(path, positive[-1])
-    groups = (len(sigmas) - 1) // 3 + 1
-    return tuple(math.exp(-(a + (b - a) * k / groups)) for k in range(groups + 1))

@@ -34,8 +34,8 @@ def test_mean_and_spread(name: str, grid: str) -> None:
     path, sigmas = problem.path_of(grid), problem.levels(grid, 20 if brownian else 60)
     x = x if grid == "flow" else x * math.sqrt(problem.TOP**2 + POINT**2 + problem.WIDTH**2)
     out = rows()[name].run(ask, x, sigmas, path, 11)
-    # First-order rows lose a little of the spread to the step size; `lcm` lands on estimates, narrower than the data.
-    tolerance = 0.17 if name == "lcm" or brownian else 0.1
+    # First-order rows lose a little of the spread to the step size, those that land on estimates a little more.
+    tolerance = 0.17 if name in ("lcm", "consistency", "tcd") or brownian else 0.1
     assert abs(float(out.mean())) < 0.03
     assert abs(float(out.var()) / (POINT**2 + problem.WIDTH**2) - 1) < tolerance
     assert abs(float((out > 0).double().mean()) - 0.5) < 0.02
