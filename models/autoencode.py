@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,6 @@ from torch import Tensor
 from ..errors import InputError
 from .handles import Vae
 from .picture.batches import as_masks
-from .vae.autoencoder import Autoencoder
 from .vae.tiled import decode_fitting, decode_tiled, encode_tiled
 
 if TYPE_CHECKING:
@@ -23,6 +22,15 @@ BYTES_PER_PIXEL = 2200 * 4
 """Working memory of decoding one pixel in float32 at SD1's width."""
 
 Map = Callable[[Tensor], Tensor]
+
+
+class Coder(Protocol):
+    """What is behind a VAE handle. Pictures b 3 H W in -1..1, latents b c h w."""
+
+    def encode(self, x: Tensor) -> Tensor: ...
+
+    def decode(self, z: Tensor) -> Tensor: ...
+
 
 
 def decode(vae: Vae, samples: Tensor, residency: Residency) -> Tensor:
@@ -61,14 +69,14 @@ def encode_in_tiles(vae: Vae, picture: Tensor, tile: int, overlap: int, residenc
 def _with_decoder(vae: Vae, residency: Residency, work: Callable[[Map], Tensor]) -> Tensor:
     dtype = residency.format(vae.network)
     with residency.use(vae.network) as found:
-        network = cast(Autoencoder, found)
+        network = cast(Coder, found)
         return work(lambda z: residency.call(network.decode, z.to(residency.device, dtype)).float().cpu())
 
 
 def _with_encoder(vae: Vae, residency: Residency, work: Callable[[Map], Tensor]) -> Tensor:
     dtype = residency.format(vae.network)
     with residency.use(vae.network) as found:
-        network = cast(Autoencoder, found)
+        network = cast(Coder, found)
         return work(lambda x: residency.call(network.encode, x.to(residency.device, dtype)).float().cpu())
 
 

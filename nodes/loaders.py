@@ -23,6 +23,8 @@ PAIR_TYPES = (
     "kandinsky5_image", "ltxv", "newbie",
 )  # fmt: skip
 PIXELS = "pixel_space"
+TAESD = "taesd"
+TAESD_HALVES = ("taesd_encoder", "taesd_decoder")
 
 
 class Checkpoint(NamedTuple):
@@ -145,11 +147,24 @@ def load_two_clips(
 def vae_names(services: Services) -> tuple[str, ...] | None:
     listing: Listing | None = services.get(Listing)
     files = None if listing is None else listing.choices("vae")
-    return None if files is None else (*files, PIXELS)
+    if listing is None or files is None:
+        return None
+    near = listing.choices("vae_approx") or ()
+    tiny = all(any(name.startswith(half) for name in near) for half in TAESD_HALVES)
+    return (*files, *((TAESD,) if tiny else ()), PIXELS)
 
 
 def vae_file(vae_name: str, services: Services) -> str:
-    return vae_name if vae_name == PIXELS else services[Models].fingerprint("vae", vae_name)
+    models: Models = services[Models]
+    if vae_name == TAESD:
+        return " ".join(models.fingerprint("vae_approx", name) for name in taesd_files(models))
+    return vae_name if vae_name == PIXELS else models.fingerprint("vae", vae_name)
+
+
+def taesd_files(models: Models) -> list[str]:
+    """Encoder and decoder; a file that is not there by its plain name, which the error then says."""
+    names = models.list("vae_approx")
+    return [next((n for n in names if n.startswith(half)), f"{half}.safetensors") for half in TAESD_HALVES]
 
 
 @node("VAELoader", category="loaders", title="Load VAE", reads=vae_file)
@@ -157,10 +172,17 @@ def load_vae(
     vae_name: Annotated[str, Choices(vae_names), "File in the vae folder."], ctx: Context
 ) -> Annotated[Vae, "Turns pictures into latents and back."]:
     """Load an autoencoder alone."""
+    from ..models.blueprint import LatentFormat
     from ..models.checkpoint import load_vae as read
+    from ..models.vae.tiny import load_tiny
 
+    models = ctx.service(Models)
     if vae_name == PIXELS:
         raise Unsupported("models that work on pixels", got=PIXELS, expected="a file")
-    loaded = read(ctx.service(Models).find("vae", vae_name))
-    assert loaded.vae is not None
+    if vae_name == TAESD:
+        encoder, decoder = (models.find("vae_approx", name) for name in taesd_files(models))
+        return Vae(load_tiny(encoder, decoder), LatentFormat())
+    loaded = read(models.find("vae", vae_name))
+    if loaded.vae is None:
+        raise InputError(f"{vae_name} holds no autoencoder", remedy="Choose another file.")
     return Vae(loaded.vae, loaded.latent)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
-from ..errors import Unsupported
 from ..executor.spec import Choices, Context, Range, node
 from ..models.handles import Model
 from ..models.residency import Residency
@@ -99,8 +98,6 @@ def model_sampling_discrete(
     """Say what a network of a thousand discrete noise levels predicts."""
     from ..samplers.prediction import discrete
 
-    if sampling == "img_to_img":
-        raise Unsupported("networks that map picture to picture", got=sampling, expected="eps, v_prediction, lcm, x0")
     return model.but(sampling=discrete(sampling, zsnr=zsnr))
 
 

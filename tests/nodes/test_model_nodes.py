@@ -122,3 +122,37 @@ def test_masks_of_another_size_and_noise_masks():
     latent = vae.set_latent_noise_mask(Latent(torch.zeros(1, 4, 8, 8)), torch.rand(16, 16))
     assert latent.noise_mask.shape == (1, 1, 16, 16)
     assert to_cells(torch.zeros(1, 100, 77, 3), 8).shape == (1, 96, 72, 3)
+
+
+def test_a_tiny_autoencoder_from_its_two_files(tmp_path, tiny_ctx):
+    from safetensors.torch import save_file
+    from tiny_world import context
+
+    from carrara.executor.spec import Listing
+    from carrara.models.services import Models
+    from carrara.models.vae.taesd import TAESDConfig, TAESDDecoder, TAESDEncoder
+
+    folder = tmp_path / "vae_approx"
+    folder.mkdir()
+    with pytest.raises(ModelNotFound, match="taesd_encoder"):
+        loaders.load_vae("taesd", context(tmp_path))
+    torch.manual_seed(0)
+    nets = {"encoder": TAESDEncoder(TAESDConfig()), "decoder": TAESDDecoder(TAESDConfig())}
+    for name, net in nets.items():
+        save_file(net.state_dict(), folder / f"taesd_{name}.safetensors")
+    ctx = context(tmp_path)
+    found = loaders.load_vae("taesd", ctx)
+    picture = PICTURE[:1, :40, :40, :3]
+    latent = vae.vae_encode(picture, found, ctx).samples
+    with torch.no_grad():
+        inside = nets["encoder"](picture.movedim(-1, 1))
+        back = nets["decoder"](inside).movedim(1, -1).clamp(0, 1)
+    assert torch.allclose(latent * 0.18215, inside, atol=1e-5)
+    assert torch.allclose(vae.vae_decode(Latent(latent), found, ctx), back, atol=1e-4)
+
+    class Names:
+        def choices(self, kind):
+            return ctx.service(Models).list(kind)
+
+    assert loaders.vae_names({Listing: Names()}) == ("taesd", "pixel_space")
+    assert loaders.vae_names({}) is None

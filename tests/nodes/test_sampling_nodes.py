@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from carrara.errors import InputError, Interrupted, Unsupported
+from carrara.errors import InputError, Interrupted
 from carrara.executor.spec import Context
 from carrara.models.values import Latent
 from carrara.nodes.conditioning import encode_text
@@ -159,13 +159,12 @@ def test_patches_make_new_models(parts, tiny_ctx):
     v = model_sampling_discrete(model=model, sampling="v_prediction")
     flow = model_sampling_sd3(model, 3.0)
     assert flow.sampling.levels == FlowLevels(3.0, 1000.0)
-    for patched in (v, flow, rescale_cfg(model, 0.7), apg(model, 0.8, 5.0, -0.5)):
+    direct = model_sampling_discrete(model=model, sampling="img_to_img")
+    for patched in (v, flow, direct, rescale_cfg(model, 0.7), apg(model, 0.8, 5.0, -0.5)):
         sides = {**parts[0], "model": patched}, parts[1]
         changed = run(sides, tiny_ctx).samples
         assert changed.isfinite().all() and not torch.allclose(changed, plain, atol=1e-3)
     assert torch.equal(run(parts, tiny_ctx).samples, plain)
-    with pytest.raises(Unsupported):
-        model_sampling_discrete(model=model, sampling="img_to_img")
 
 
 def test_steps_as_pictures(parts, tiny_ctx):
