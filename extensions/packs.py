@@ -13,7 +13,7 @@ from hashlib import blake2b
 from pathlib import Path
 from types import ModuleType
 
-from ..executor.spec import NodeSpec, spec_of
+from ..executor.spec import Catalog, NodeSpec
 
 
 @dataclass(frozen=True)
@@ -41,22 +41,10 @@ def _entries(folder: Path) -> Iterator[Path]:
 
 def _load(entry: Path) -> Pack:
     try:
-        module = _import(entry)
-        functions = [
-            f for f in vars(module).values() if callable(f) and getattr(f, "__module__", "") == module.__name__
-        ]
-        nodes = tuple(spec_of(f) for f in functions if _declared(f))
+        nodes = tuple(Catalog.of_modules(_import(entry)).specs())
     except (Exception, SystemExit) as error:
         return Pack(entry.stem, entry, reason=f"{type(error).__name__}: {error}")
     return Pack(entry.stem, entry, nodes, "" if nodes else "it declares no nodes with @carrara.node")
-
-
-def _declared(function: object) -> bool:
-    try:
-        spec_of(function)  # type: ignore[arg-type]
-    except Exception:
-        return False
-    return True
 
 
 def _import(entry: Path) -> ModuleType:

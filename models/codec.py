@@ -6,6 +6,8 @@ Layout: 8 bytes length of the JSON tree, the tree, then the tensors' bytes. Impo
 from __future__ import annotations
 
 import json
+import math
+import sys
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,13 +31,13 @@ class TensorCodec:
     name = "tensors-1"
 
     def encode(self, values: tuple[list[Any], ...]) -> bytes | None:
-        blobs: list[bytes] = []
+        body = bytearray()
         try:
-            tree = [[_tree(value, blobs) for value in output] for output in values]
+            tree = [[_tree(value, body) for value in output] for output in values]
         except Unstorable:
             return None
         head = json.dumps(tree, separators=(",", ":")).encode()
-        return b"".join([len(head).to_bytes(8, "little"), head, *blobs])
+        return b"".join([len(head).to_bytes(8, "little"), head, body])
 
     def decode(self, data: bytes) -> tuple[list[Any], ...]:
         size = int.from_bytes(data[:8], "little")
@@ -43,17 +45,17 @@ class TensorCodec:
         return tuple([_value(tree, body) for tree in output] for output in json.loads(data[8 : 8 + size]))
 
 
-def _tree(value: Any, blobs: list[bytes]) -> Any:
+def _tree(value: Any, body: bytearray) -> Any:
     if value is None or type(value) in (bool, int, float, str):
         return value
     if type(value) in (list, tuple):
-        return {"k": type(value).__name__, "v": [_tree(item, blobs) for item in value]}
+        return {"k": type(value).__name__, "v": [_tree(item, body) for item in value]}
     if type(value) is dict and all(type(key) is str for key in value):
-        return {"k": "dict", "v": {key: _tree(item, blobs) for key, item in value.items()}}
+        return {"k": "dict", "v": {key: _tree(item, body) for key, item in value.items()}}
     if type(value) in KEPT.values():
-        return {"k": type(value).__name__, "v": {f.name: _tree(getattr(value, f.name), blobs) for f in fields(value)}}
+        return {"k": type(value).__name__, "v": {f.name: _tree(getattr(value, f.name), body) for f in fields(value)}}
     if _is_tensor(value):
-        return {"k": "tensor", "v": _put(value, blobs)}
+        return {"k": "tensor", "v": _put(value, body)}
     raise Unstorable
 
 
@@ -71,33 +73,30 @@ def _value(tree: Any, body: memoryview) -> Any:
 
 
 def _is_tensor(value: Any) -> bool:
-    """Without importing torch for values that cannot be one."""
-    return type(value).__module__.split(".")[0] == "torch" and hasattr(value, "element_size")
+    """Without importing torch: where it is not loaded there are no tensors."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
 
 
-def _put(tensor: Tensor, blobs: list[bytes]) -> dict[str, Any]:
+def _put(tensor: Tensor, body: bytearray) -> dict[str, Any]:
     import torch
 
     if tensor.layout != torch.strided or tensor.is_quantized:
         raise Unstorable
     flat = tensor.detach().cpu().contiguous()
-    start = sum(map(len, blobs))
-    blobs.append(flat.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return {
-        "dtype": str(flat.dtype).removeprefix("torch."),
-        "shape": list(flat.shape),
-        "at": start,
-        "n": len(blobs[-1]),
-    }
+    start = len(body)
+    body += flat.reshape(-1).view(torch.uint8).numpy().tobytes()
+    return {"dtype": str(flat.dtype).removeprefix("torch."), "shape": list(flat.shape), "at": start}
 
 
 def _get(about: dict[str, Any], body: memoryview) -> Tensor:
     import torch
 
-    piece = bytearray(body[about["at"] : about["at"] + about["n"]])
     dtype: torch.dtype = getattr(torch, about["dtype"])
-    flat = torch.frombuffer(piece, dtype=torch.uint8) if piece else torch.empty(0, dtype=torch.uint8)
-    return flat.view(dtype).reshape(about["shape"])
+    size = math.prod(about["shape"]) * dtype.itemsize
+    if not size:
+        return torch.empty(about["shape"], dtype=dtype)
+    return torch.frombuffer(bytearray(body[about["at"] : about["at"] + size]), dtype=dtype).reshape(about["shape"])
 
 
 def sizeof(values: Any) -> int:
