@@ -1,6 +1,6 @@
 """LoRA files as values: which weights they change, and by how much. Nothing is read until a network is made.
 
-Hu et al. 2021, arXiv:2106.09685: W + strength * (alpha / rank) * up @ down. Names understood: kohya's, with Diffusers
+A weight becomes W + strength * change; deltas.py has the forms of the change. Names understood: kohya's, with Diffusers
 or LDM module paths, and Diffusers' own (PEFT and older). The module paths come from the table that also serves
 checkpoints (keys.py).
 """
@@ -14,8 +14,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BadWeights
+from ..errors import BadWeights, Unsupported
 from .blueprint import Blueprint
+from .deltas import Delta, Difference, delta_of
 from .keys import renamed
 from .load import open_weights
 from .weights import Reader, TensorFile, Weights
@@ -35,36 +36,9 @@ ENDINGS: Mapping[str, str] = {
     "_lora.up.weight": "up", "_lora.down.weight": "down",
     ".lora_linear_layer.up.weight": "up", ".lora_linear_layer.down.weight": "down",
     ".diff": "diff", ".diff_b": "diff_b",
+    **{f".hada_{k}": f"hada_{k}" for k in ("w1_a", "w1_b", "w2_a", "w2_b", "t1", "t2")},
+    **{f".lokr_{k}": f"lokr_{k}" for k in ("w1", "w1_a", "w1_b", "w2", "w2_a", "w2_b", "t2")},
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class LowRank:
-    """Keys of the file. mid: the core of a Tucker-decomposed convolution. alpha: absent means alpha = rank."""
-
-    up: str
-    down: str
-    mid: str | None = None
-    alpha: str | None = None
-
-    def delta(self, shape: tuple[int, ...], read: Reader) -> Tensor:
-        up, down = read(self.up).float(), read(self.down).float()
-        scale = 1.0 if self.alpha is None else float(read(self.alpha)) / down.shape[0]
-        if self.mid is not None:
-            mid = read(self.mid).float()
-            spread = down.transpose(0, 1).flatten(1) @ mid.transpose(0, 1).flatten(1)
-            down = spread.reshape(down.shape[1], mid.shape[0], *mid.shape[2:]).transpose(0, 1)
-        return (up.flatten(1) @ down.flatten(1)).reshape(shape) * scale
-
-
-@dataclass(frozen=True)
-class Difference:
-    """The whole change, stored plainly."""
-
-    key: str
-
-    def delta(self, shape: tuple[int, ...], read: Reader) -> Tensor:
-        return read(self.key).float().reshape(shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +46,7 @@ class Patch:
     """One file's changes to one network. deltas: our key -> how to make the change."""
 
     file: TensorFile
-    deltas: Mapping[str, LowRank | Difference]
+    deltas: Mapping[str, Delta]
     strength: float
 
     @cached_property
@@ -103,23 +77,24 @@ def with_lora(blueprint: Blueprint, path: Path | str, strength: float) -> tuple[
     return blueprint.patched(Patch(source, deltas, strength)), unused
 
 
-def changes(blueprint: Blueprint, file: Weights) -> tuple[dict[str, LowRank | Difference], tuple[str, ...]]:
+def changes(blueprint: Blueprint, file: Weights) -> tuple[dict[str, Delta], tuple[str, ...]]:
     """What the file changes in the blueprint's network, and the keys that were left over."""
     modules = dict(public_names(blueprint))
     groups: dict[str, dict[str, str]] = {}
     unused = []
     for key in file:
+        if key.endswith((".dora_scale", ".lora_magnitude_vector")):
+            raise Unsupported("LoRA files with weight decomposition (DoRA)", got=key, remedy="Use a plain LoRA.")
         name, kind = split(key)
         if kind is None or name not in modules:
             unused.append(key)
         else:
             groups.setdefault(modules[name], {})[kind] = key
-    deltas: dict[str, LowRank | Difference] = {}
+    deltas: dict[str, Delta] = {}
     for module, parts in groups.items():
-        if "up" in parts and "down" in parts:
-            deltas[f"{module}.weight"] = LowRank(parts["up"], parts["down"], parts.get("mid"), parts.get("alpha"))
-        elif "diff" in parts:
-            deltas[f"{module}.weight"] = Difference(parts["diff"])
+        found = delta_of(parts)
+        if found is not None:
+            deltas[f"{module}.weight"] = found
         else:
             unused += [key for kind, key in parts.items() if kind != "diff_b"]
         if "diff_b" in parts and f"{module}.bias" in blueprint.weights:

@@ -10,7 +10,7 @@ from header_fixtures import fixture
 from network_oracles import difference, noise
 from safetensors.torch import save_file
 
-from carrara.errors import BadWeights
+from carrara.errors import BadWeights, Unsupported
 from carrara.models.blueprint import Blueprint
 from carrara.models.checkpoint import assemble
 from carrara.models.families import families
@@ -146,3 +146,52 @@ def test_split() -> None:
     assert split("a.b.lora_up.weight") == ("a.b", "up")
     assert split("a.attn1.processor.to_out_lora.down.weight") == ("a.attn1.to_out.0", "down")
     assert split("text_model.embeddings.weight")[1] is None
+
+
+def one_change(base: Blueprint, path: Path, key: str, parts: dict[str, torch.Tensor]) -> torch.Tensor:
+    """What a file with these tensors changes in one weight."""
+    save_file({k: v.contiguous() for k, v in parts.items()}, path)
+    patched, unused = with_lora(base, path, 1.0)
+    assert unused == ()
+    return weights_of(patched)[key] - weights_of(base)[key]
+
+
+def test_hadamard_products(base: Blueprint, tmp_path: Path) -> None:
+    name, key = "lora_unet_" + THEIRS.replace(".", "_"), OURS + ".weight"
+    a1, b1, a2, b2 = noise(32, 4), noise(4, 32, seed=2), noise(32, 4, seed=3), noise(4, 32, seed=4)
+    factors = {"hada_w1_a": a1, "hada_w1_b": b1, "hada_w2_a": a2, "hada_w2_b": b2, "alpha": torch.tensor(2.0)}
+    got = one_change(base, tmp_path / "l.safetensors", key, {f"{name}.{k}": v for k, v in factors.items()})
+    assert difference(got, (a1 @ b1) * (a2 @ b2) * 0.5) < 1e-5
+
+
+def test_hadamard_products_with_cores(base: Blueprint, tmp_path: Path) -> None:
+    name, key = "lora_unet_" + RESNET[1].replace(".", "_"), RESNET[0] + ".weight"
+    out, inp = base.weights.shape(key)[:2]
+    a, b, t = noise(2, out), noise(2, inp, seed=2), noise(2, 2, 3, 3, seed=3)
+    factors = {"hada_w1_a": a, "hada_w1_b": b, "hada_t1": t, "hada_w2_a": a + 0, "hada_w2_b": b + 0, "hada_t2": t + 0}
+    got = one_change(base, tmp_path / "l.safetensors", key, {f"{name}.{k}": v for k, v in factors.items()})
+    part = torch.einsum("pqhw,po,qi->oihw", t, a, b)
+    assert difference(got, part * part) < 1e-5
+
+
+def test_kronecker_products(base: Blueprint, tmp_path: Path) -> None:
+    name, key = "lora_unet_" + THEIRS.replace(".", "_"), OURS + ".weight"
+    w1, a, b = noise(4, 4), noise(8, 2, seed=2), noise(2, 8, seed=3)
+    parts = {f"{name}.lokr_w1": w1, f"{name}.lokr_w2_a": a, f"{name}.lokr_w2_b": b, f"{name}.alpha": torch.tensor(1.0)}
+    got = one_change(base, tmp_path / "l.safetensors", key, parts)
+    assert difference(got, torch.kron(w1, a @ b) * 0.5) < 1e-5
+    whole = {f"{name}.lokr_w1": w1, f"{name}.lokr_w2": a @ b, f"{name}.alpha": torch.tensor(1.0)}
+    assert difference(one_change(base, tmp_path / "m.safetensors", key, whole), torch.kron(w1, a @ b)) < 1e-5
+
+
+def test_plain_differences_of_weights_and_biases(base: Blueprint, tmp_path: Path) -> None:
+    name = "lora_unet_" + THEIRS.replace(".", "_")
+    parts = {f"{name}.diff": noise(32, 32), f"{name}.diff_b": noise(32)}
+    assert difference(one_change(base, tmp_path / "l.safetensors", OURS + ".weight", parts), noise(32, 32)) < 1e-5
+    assert difference(one_change(base, tmp_path / "l.safetensors", OURS + ".bias", parts), noise(32)) < 1e-5
+
+
+def test_what_is_not_understood_is_refused(base: Blueprint, tmp_path: Path) -> None:
+    save_file({"lora_unet_a.dora_scale": torch.ones(3)}, tmp_path / "l.safetensors")
+    with pytest.raises(Unsupported, match="DoRA"):
+        with_lora(base, tmp_path / "l.safetensors", 1.0)
