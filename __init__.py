@@ -13,7 +13,6 @@ from typing import Any as _Any
 if TYPE_CHECKING:
     from .builder import Graph as Graph
     from .engine import Engine as Engine
-    from .engine import Result as Result
     from .errors import CarraraError as CarraraError
     from .errors import GraphError as GraphError
     from .errors import Interrupted as Interrupted
@@ -40,10 +39,11 @@ if TYPE_CHECKING:
     from .models.values import Latent as Latent
     from .models.values import Mask as Mask
     from .models.values import Sigmas as Sigmas
+    from .result import Result as Result
 
 _HOMES = {
     ".builder": ("Graph",),
-    ".engine": ("Engine", "Result"),
+    ".engine": ("Engine",),
     ".errors": ("CarraraError", "GraphError", "Interrupted", "ModelError", "NodeFailed"),
     ".executor.run": ("Cancel",),
     ".executor.spec": (
@@ -51,6 +51,7 @@ _HOMES = {
     ),
     ".models.handles": ("Clip", "ControlNet", "Model", "Vae"),
     ".models.values": ("Conditioning", "Image", "Latent", "Mask", "Sigmas"),
+    ".result": ("Result",),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -7,16 +7,14 @@ result.files, result.values["9"], result.node_seconds
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import sys
 import tempfile
-import threading
 import weakref
-from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,7 +24,7 @@ from .documents.signatures import Signatures
 from .documents.write import api_text
 from .errors import CarraraError, DocumentError, InputError, Problem, UnknownNode
 from .executor.cache import Bounded, Cache
-from .executor.events import Event, RunFinished, Sink
+from .executor.events import RunFinished, Sink
 from .executor.graph import Graph
 from .executor.run import Cancel, Executor, RunResult
 from .executor.spec import Catalog, Listing
@@ -40,72 +38,13 @@ from .models.residency import Residency
 from .models.services import KINDS, Models
 from .nodes.catalog import catalogue
 from .nodes.store import Files
+from .result import Pulled, Result
+from .running import Running
 
 Workflow = str | os.PathLike[str] | Mapping[str, Any] | Builder | Graph
 MEMORY_CACHE = 2 << 30
 RESULTS_VERSION = "1"
 """Raised when a change of the engine itself changes results; stored ones are then not used."""
-
-
-@dataclass(frozen=True, eq=False)
-class Result:
-    """What a run came to.
-
-    status: done, invalid, failed or interrupted. values: node id -> the tuple of its outputs, fetched when asked for.
-    outputs: what output nodes show. files: everything written, absolute. seconds: engine time.
-    """
-
-    status: str
-    values: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    outputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    files: tuple[Path, ...] = ()
-    executed: tuple[str, ...] = ()
-    cached: tuple[str, ...] = ()
-    node_seconds: Mapping[str, float] = field(default_factory=dict)
-    reasons: Mapping[str, str] = field(default_factory=dict)
-    problems: tuple[Problem, ...] = ()
-    seconds: float = 0.0
-    error: CarraraError | None = None
-
-    @property
-    def images(self) -> tuple[Path, ...]:
-        """The pictures among the files."""
-        names = {item["filename"] for ui in self.outputs.values() for item in ui.get("images", ())}
-        return tuple(file for file in self.files if file.name in names)
-
-    def as_json(self) -> dict[str, Any]:
-        """The object that `carrara run --json` prints."""
-        return {
-            "status": self.status,
-            "outputs": {id: dict(ui) for id, ui in self.outputs.items()},
-            "executed": list(self.executed),
-            "cached": list(self.cached),
-            "seconds": self.seconds,
-            "node_seconds": dict(self.node_seconds),
-            "problems": [problem.as_json() for problem in self.problems],
-        }
-
-
-class Pulled(Mapping[str, tuple[Any, ...]]):
-    """Outputs by node id: those of the run's targets are there, any other node's are pulled when asked for."""
-
-    def __init__(self, graph: Graph, ready: Mapping[str, tuple[Any, ...]], pull: Callable[[str], RunResult]) -> None:
-        self._graph = graph
-        self._ready = dict(ready)
-        self._pull = pull
-
-    def __getitem__(self, id: str) -> tuple[Any, ...]:
-        if id not in self._ready:
-            if id not in self._graph:
-                raise KeyError(id)
-            self._ready[id] = self._pull(id).raise_for_status().values[id]
-        return self._ready[id]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._graph)
-
-    def __len__(self) -> int:
-        return len(self._graph)
 
 
 @dataclass(frozen=True)
@@ -147,7 +86,8 @@ class Engine:
     models: folders laid out as the ecosystem's, or extra_model_paths.yaml files. nodes: own node functions.
     custom_nodes: folders of node packs. device: auto, cpu, cuda or cuda:N. dtype: auto, fp32, bf16, fp16.
     cache: folder of stored results, None for the user's cache folder, "off" for none. memory: bytes of results kept
-    in memory; keep: another rule for what stays there. workers: branches that may run side by side. object_info: signatures of other nodes, for reading files.
+    in memory; keep: another rule for what stays there. workers: branches that may run side by side. object_info:
+    signatures of other nodes, for reading files.
     """
 
     def __init__(
@@ -353,72 +293,6 @@ class Engine:
             seconds=ran.seconds,
             error=ran.error,
         )
-
-
-class Running:
-    """A run on a thread of its own. Await it for the result, iterate it for the events; do either or both, once.
-
-    Cancelling the awaiting task stops the run.
-    """
-
-    def __init__(self, go: Callable[[Sink, Cancel], Result]) -> None:
-        self._go = go
-        self._cancel = Cancel()
-        self._future: asyncio.Future[Result] | None = None
-        self._events: asyncio.Queue[Event | None] = asyncio.Queue()
-
-    def cancel(self) -> None:
-        """Ask the run to stop."""
-        self._cancel.set()
-
-    def _start(self) -> asyncio.Future[Result]:
-        if self._future is None:
-            loop = asyncio.get_running_loop()
-            future = self._future = loop.create_future()
-
-            def tell(event: Event | None) -> None:
-                loop.call_soon_threadsafe(self._events.put_nowait, event)
-
-            def settle(result: Result | None, error: BaseException | None) -> None:
-                if not future.cancelled():
-                    if error is not None:
-                        future.set_exception(error)
-                    elif result is not None:
-                        future.set_result(result)
-
-            def work() -> None:
-                result, error = None, None
-                try:
-                    result = self._go(tell, self._cancel)
-                except BaseException as raised:
-                    error = raised
-                tell(None)
-                loop.call_soon_threadsafe(settle, result, error)
-
-            threading.Thread(target=work, name="carrara-run", daemon=True).start()
-        return self._future
-
-    def __await__(self) -> Generator[Any, None, Result]:
-        return self._finish().__await__()
-
-    async def _finish(self) -> Result:
-        try:
-            result = await asyncio.shield(self._start())
-        except asyncio.CancelledError:
-            self._cancel.set()
-            raise
-        if result.error is not None:
-            raise result.error
-        return result
-
-    async def __aiter__(self) -> AsyncIterator[Event]:
-        self._start()
-        try:
-            while (event := await self._events.get()) is not None:
-                yield event
-        finally:
-            if not self._start().done():
-                self._cancel.set()
 
 
 def _no_grad() -> AbstractContextManager[Any]:

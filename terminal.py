@@ -19,9 +19,9 @@ from .errors import InputError, Problem, StorageError
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from .engine import Result
     from .executor.events import Event
     from .extensions.packs import Pack
+    from .result import Result
 
 
 def assignments(texts: Sequence[str]) -> dict[str, Any]:
@@ -237,6 +237,18 @@ def show_result(result: Result, *, json: bool, explain: bool, quiet: bool) -> No
         print(f"{result.status} in {result.seconds:.2f} s: {counts}" + (f" ({slow})" if slow else ""), file=sys.stderr)
     if json:
         print(jsonlib.dumps(result.as_json(), default=str))
+
+
+def show_report(report: Mapping[str, Any], *, json: bool) -> None:
+    """A job that a server ran."""
+    if json:
+        print(jsonlib.dumps(report, default=str))
+        return
+    for file in report["files"]:
+        print(file)
+    if report["error"] is not None:
+        print(f"carrara: node {report['error']['node_id']}: {report['error']['exception_message']}", file=sys.stderr)
+    print(f"{report['status']}: job {report['id']}", file=sys.stderr)
 
 
 def show_error(error: BaseException) -> None:

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from ..engine import Result
+from ..result import Result
 from ..errors import CarraraError, NodeFailed
 from ..executor import events
 from ..executor.literals import printable
