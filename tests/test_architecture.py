@@ -134,3 +134,12 @@ def test_without_torch(arguments: list[str] | None, tmp_path: Path) -> None:
         env=os.environ | {"CARRARA_CACHE": str(tmp_path)},
     )
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_every_package_is_installed() -> None:
+    """The root is the package, so setuptools cannot find the others by itself."""
+    import tomllib
+
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    found = {".".join(("carrara", *p.relative_to(ROOT).parts[:-1])) for p in modules() if p.name == "__init__.py"}
+    assert set(listed) == found
