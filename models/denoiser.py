@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, OutOfMemory
 from ..samplers.integrate import Ask, Estimates
 from .batching import Job, concats, contexts, crop, groups, states
 from .conds import Grid, Part, sides, weight_map
@@ -116,7 +116,17 @@ class Evaluator:
         return sums[0] / weights[0], sums[1] / weights[1]
 
     def run(self, group: Sequence[Job], x: Tensor, sigma: float) -> tuple[Tensor, ...]:
-        """One network call for a group: a clean estimate per job."""
+        """A clean estimate per job: in one network call, or in more where that is too much for the device."""
+        try:
+            return self.call(group, x, sigma)
+        except OutOfMemory:
+            if len(group) == 1:
+                raise
+        half = len(group) // 2
+        return *self.run(group[:half], x, sigma), *self.run(group[half:], x, sigma)
+
+    def call(self, group: Sequence[Job], x: Tensor, sigma: float) -> tuple[Tensor, ...]:
+        """One network call for a group."""
         sampling = self.model.sampling
         noisy = states(group, x, self.grid)
         seen = sampling.prediction.scale_in(noisy, sigma)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from ..errors import InputError, Unsupported
-from ..executor.spec import Choices, Context, Range, Text, node
+from ..executor.spec import Choices, Context, Range, Services, Text, node
 from ..models.handles import Clip
 from ..models.residency import Residency
 from ..models.services import Models
@@ -30,7 +30,13 @@ class Hooks:
     socket: ClassVar[str] = "HOOKS"
 
 
-@node("CLIPTextEncode", category="conditioning", title="CLIP Text Encode (Prompt)")
+def embedding_files(text: str | None, services: Services) -> tuple[tuple[str, int, int], ...]:
+    from ..models.text.embedding_files import stamps
+
+    return stamps(services[Models], text)
+
+
+@node("CLIPTextEncode", category="conditioning", title="CLIP Text Encode (Prompt)", reads=embedding_files)
 def encode_text(
     text: Annotated[str, Text(multiline=True, dynamic_prompts=True), "(more:1.2) (less:0.8) embedding:name"],
     clip: Annotated[Clip, "Reads the text."],

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ...errors import BadWeights, ModelNotFound
+from ...errors import BadWeights
 from ..load import open_weights
+from .embedding_files import find_file
 
 if TYPE_CHECKING:
     from ..services import Models
 
-SUFFIXES = ("", ".safetensors", ".pt", ".bin")
 Lookup = Callable[[str], Tensor | None]
 """Name -> vectors n w, or None where there is no such embedding."""
 
@@ -33,25 +33,6 @@ def lookup(models: Models, encoder: str, width: int) -> Lookup:
         return None if path is None else read(path, encoder, width)
 
     return find
-
-
-def find_file(models: Models, name: str) -> Path | None:
-    """By name with or without suffix, in the embedding folders and all folders below them."""
-    if not name or Path(name).is_absolute() or ".." in Path(name).parts:
-        return None
-    for suffix in SUFFIXES:
-        try:
-            found = models.find("embeddings", name + suffix)
-        except ModelNotFound:
-            continue
-        if not suffix and found.suffix not in SUFFIXES:
-            continue
-        return found
-    wanted = {name + suffix for suffix in SUFFIXES[1:]} | ({name} if Path(name).suffix in SUFFIXES[1:] else set())
-    for known in models.list("embeddings"):
-        if any(known.endswith("/" + file) for file in wanted):
-            return models.find("embeddings", known)
-    return None
 
 
 def read(path: Path, encoder: str, width: int) -> Tensor:

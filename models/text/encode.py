@@ -5,7 +5,7 @@ A weight w moves the state of its token along the line from the state of an empt
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -37,8 +37,8 @@ def encode(clip: Clip, text: str, models: Models, residency: Residency) -> CondE
     marks = Marks(tokenizer.start, tokenizer.end, tokenizer.end, encoder.config.positions)
     find = lookup(models, ENCODER, encoder.config.width)
     chunks = chunked(segments(parse(text), tokenizer, find, encoder.config.width), marks)
-    with residency.use(encoder) as network, torch.inference_mode():
-        cond, pooled = states(cast(CLIPText, network), chunks, marks, clip.last_layer)
+    with residency.use(encoder) as network, torch.no_grad():
+        cond, pooled = states(cast(CLIPText, network), chunks, marks, clip.last_layer, residency.call)
     return CondEntry(cond.cpu(), pooled.cpu())
 
 
@@ -73,12 +73,12 @@ def _embedding(part: Embedding, find: Lookup) -> tuple[Tensor | None, str]:
 
 
 def states(
-    network: CLIPText, chunks: Sequence[Chunk], marks: Marks, last_layer: int | None
+    network: CLIPText, chunks: Sequence[Chunk], marks: Marks, last_layer: int | None, call: Callable[..., CLIPOut]
 ) -> tuple[Tensor, Tensor]:
-    """Weighted states 1 77·n w, and the pooled state 1 w."""
+    """Weighted states 1 77·n w, and the pooled state 1 w. call: runs the network on what follows it."""
     weighted = any(w != 1.0 for chunk in chunks for w in chunk.weights)
     batch = [*chunks, empty(marks)] if weighted else list(chunks)
-    out = run(network, batch, marks)
+    out = run(network, batch, marks, call)
     hidden = layer(network, out, last_layer).float()
     first_end = next(i for i, token in enumerate(chunks[0].tokens) if isinstance(token, int) and token == marks.end)
     pooled = out.last[:1, first_end].float()
@@ -89,7 +89,7 @@ def states(
     return hidden.flatten(0, 1)[None], pooled
 
 
-def run(network: CLIPText, chunks: Sequence[Chunk], marks: Marks) -> CLIPOut:
+def run(network: CLIPText, chunks: Sequence[Chunk], marks: Marks, call: Callable[..., CLIPOut]) -> CLIPOut:
     """All chunks as one batch."""
     rows = network.cfg.vocab
     ids = [[token if isinstance(token, int) else marks.pad for token in chunk.tokens] for chunk in chunks]
@@ -103,13 +103,11 @@ def run(network: CLIPText, chunks: Sequence[Chunk], marks: Marks) -> CLIPOut:
     place = network.text_model.embeddings.token_embedding.weight
     tokens = torch.tensor(ids, device=place.device)
     if not vectors:
-        out: CLIPOut = network(tokens)
-        return out
+        return call(network, tokens)
     embeds = network.embed(tokens)
     for i, j, vector in vectors:
         embeds[i, j] = vector.to(embeds)
-    out = network(embeds=embeds)
-    return out
+    return call(network, embeds=embeds)
 
 
 def layer(network: CLIPText, out: CLIPOut, last_layer: int | None) -> Tensor:

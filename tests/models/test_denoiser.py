@@ -8,7 +8,7 @@ import pytest
 import torch
 from network_oracles import noise
 
-from carrara.errors import InputError, Unsupported
+from carrara.errors import InputError, OutOfMemory, Unsupported
 from carrara.models.batching import Job, contexts, groups
 from carrara.models.conds import Box, Grid, Part, part_of, weight_map
 from carrara.models.denoiser import Canvas, denoising
@@ -204,6 +204,24 @@ def test_items_are_spread_evenly():
     assert spread(x, 3).flatten().tolist() == [0, 2, 4]
     assert spread(x[:2], 5).flatten().tolist() == [0, 0, 1, 1, 1]
     assert spread(x, 1).flatten().tolist() == [0]
+
+
+def test_a_batch_too_large_for_the_device_is_halved(model, residency, monkeypatch):
+    x, a, b = noise(1, 4, 8, 8), text(1), text(2)
+    whole = asked(model, residency, [a], [b], x)
+    call, sizes = Residency.call, []
+
+    def small(self, net, x, *rest, **more):
+        sizes.append(len(x))
+        if len(x) > 1:
+            raise OutOfMemory("too much")
+        return call(self, net, x, *rest, **more)
+
+    monkeypatch.setattr(Residency, "call", small)
+    assert torch.allclose(asked(model, residency, [a], [b], x).guided, whole.guided, atol=1e-3)
+    assert sizes == [2, 1, 1]
+    with pytest.raises(OutOfMemory):
+        asked(model, residency, [a], [b], noise(2, 4, 8, 8))
 
 
 def test_patched_guidance_is_fresh_in_every_run(model, residency):

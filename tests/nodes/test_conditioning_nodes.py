@@ -122,3 +122,20 @@ def test_embeddings_that_cannot_be_used_vanish_with_a_warning(clip, tiny_ctx):
             got = nodes.encode_text(f"the embedding:{name} cat", clip, tiny_ctx).entries[0].cond
         assert torch.allclose(got, plain, atol=1e-5)
     assert not torch.allclose(nodes.encode_text("embedding:old", clip, tiny_ctx).entries[0].cond, plain)
+
+
+def test_a_prompt_depends_on_the_files_it_names(tiny, tiny_ctx):
+    import os
+
+    from carrara.executor.spec import spec_of
+
+    reads = spec_of(nodes.encode_text).reads
+
+    def seen(text):
+        return reads({"text": text}, tiny_ctx)
+
+    assert seen("no such word, embedding:nobody") == ()
+    (file, *_), *_ = before = seen("a embedding:style, b")
+    assert file.endswith("style.safetensors") and len(seen(None)) == 3
+    os.utime(file, ns=(1, 1))
+    assert seen("a embedding:style, b") != before
