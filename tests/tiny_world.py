@@ -68,6 +68,8 @@ def build(folder: Path) -> Path:
     net = ControlNet(ControlNetConfig(unet, (3, 16, 16, 32, 32, 64, 64, 64)))
     save_file(shaken(net, CONTROL), folder / "controlnet" / "tiny.safetensors")
     save_file({k[len(VAE) :]: v for k, v in rest.items() if k.startswith(VAE)}, folder / "vae" / "tiny.safetensors")
+    alone = {k[len(TEXT) :]: v for k, v in rest.items() if k.startswith(TEXT)}
+    save_file(alone, folder / "text_encoders" / "tiny.safetensors", metadata)
     down, up = torch.randn(2, WIDTH), torch.randn(32, 2)
     name = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k"
     lora = {f"{name}.lora_down.weight": down, f"{name}.lora_up.weight": up, f"{name}.alpha": torch.tensor(2.0)}

@@ -34,6 +34,25 @@ def test_parts_alone(tiny, tiny_ctx, parts):
         loaders.load_checkpoint("../checkpoints/tiny.safetensors", tiny_ctx)
 
 
+def test_a_text_encoder_alone(parts, tiny_ctx):
+    alone = loaders.load_clip("tiny.safetensors", "stable_diffusion", tiny_ctx)
+    texts = [encode_text("the (cat:1.2)", clip, tiny_ctx).entries[0] for clip in (alone, parts.clip)]
+    assert torch.equal(texts[0].cond, texts[1].cond) and torch.equal(texts[0].pooled, texts[1].pooled)
+    with pytest.raises(Unsupported):
+        loaders.load_two_clips("tiny.safetensors", "tiny.safetensors", "sdxl", tiny_ctx)
+
+
+def test_a_unet_alone(parts, tiny, tiny_ctx):
+    from shutil import copy
+
+    (tiny / "unet").mkdir(exist_ok=True)
+    copy(tiny / "checkpoints" / "tiny.safetensors", tiny / "unet" / "whole.safetensors")
+    model = loaders.load_unet("whole.safetensors", "default", tiny_ctx)
+    assert model.unet.config == parts.model.unet.config
+    with pytest.raises(Unsupported):
+        loaders.load_unet("whole.safetensors", "fp8_e5m2", tiny_ctx)
+
+
 def test_loading_reads_no_weights(tiny_ctx):
     from carrara.models.residency import Residency
 
