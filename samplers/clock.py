@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from .path import Flow, Path
@@ -112,3 +113,19 @@ def exponential_weights(nodes: Sequence[float], h: float) -> list[float]:
                               for n in range(len(shifted))]  # fmt: skip
         weights.append(sum(c * i for c, i in zip(polynomial, integrals, strict=True)) / integrals[0])
     return weights
+
+
+@lru_cache(maxsize=8)
+def gauss_legendre(count: int) -> tuple[tuple[float, float], ...]:
+    """Points in (0, 1) and weights, which sum to 1: exact for polynomials of degree 2 count - 1."""
+    rule = []
+    for k in range(count):
+        x = math.cos(math.pi * (k + 0.75) / (count + 0.5))
+        for _ in range(8):  # Newton on the Legendre polynomial
+            before, now = 1.0, x
+            for n in range(2, count + 1):
+                before, now = now, ((2 * n - 1) * x * now - (n - 1) * before) / n
+            slope = count * (x * now - before) / (x * x - 1)
+            x -= now / slope
+        rule.append(((1 - x) / 2, 1 / ((1 - x * x) * slope * slope)))
+    return tuple(rule)

@@ -21,7 +21,8 @@ CORRECTED: tuple[str, ...] = (
 """Known samplers with a fault put right, beside those that keep their numbers."""
 
 BEYOND: tuple[str, ...] = (
-    "tcd", "consistency", "dpm_solver_3", "dpmpp_3m", "edm_stochastic", "ddim_half", "euler_inversion", "restart",
+    "tcd", "consistency", "dpm_solver_3", "dpmpp_3m", "edm_stochastic", "ddim_half", "euler_inversion", "tangent",
+    "restart",
 )  # fmt: skip
 """Samplers from papers that KSampler does not offer."""
 
