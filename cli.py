@@ -167,6 +167,96 @@ def models_inspect(file: Annotated[Path, typer.Argument(help="A model file.")], 
 
 
 @app.command()
+def serve(
+    listen: Annotated[str, typer.Option(help="Address; any but this machine's own needs a token.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8188,
+    output: Annotated[Path | None, typer.Option("--output-directory", help="Where saved files go.")] = None,
+    input_: Annotated[Path | None, typer.Option("--input-directory", help="Where uploads go.")] = None,
+    user: Annotated[Path | None, typer.Option("--user-directory", help="Queue, settings, saved workflows.")] = None,
+    models: Models = None,
+    paths: Annotated[
+        list[Path] | None, typer.Option("--extra-model-paths-config", help="An extra_model_paths.yaml.")
+    ] = None,
+    custom_nodes: Packs = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    dtype: Annotated[DType, typer.Option(help="What networks compute in.")] = DType.auto,
+    cpu: Annotated[bool, typer.Option("--cpu", help="The same as --device cpu.")] = False,
+    cache: Annotated[str, typer.Option(help="Folder of stored results, or off.")] = "",
+    cache_classic: Annotated[bool, typer.Option("--cache-classic", help="Keep the last job's results.")] = False,
+    cache_lru: Annotated[int | None, typer.Option("--cache-lru", min=0, help="Keep so many results.")] = None,
+    cache_ram: Annotated[float | None, typer.Option("--cache-ram", help="Keep so many GB of results.")] = None,
+    cache_none: Annotated[bool, typer.Option("--cache-none", help="Keep no results.")] = False,
+    token: Annotated[str | None, typer.Option(help="What clients must know.")] = None,
+    allow_host: Annotated[
+        list[str] | None, typer.Option("--allow-host", help="Another name this server is reached by.")
+    ] = None,
+    cors: Annotated[
+        str | None, typer.Option("--enable-cors-header", help="A page elsewhere that may use the server.")
+    ] = None,
+    max_upload_size: Annotated[float, typer.Option("--max-upload-size", min=0.001, help="In MB.")] = 100,
+    disable_metadata: Annotated[
+        bool, typer.Option("--disable-metadata", help="Save pictures without their workflow.")
+    ] = False,
+    disable_api_nodes: Annotated[
+        bool, typer.Option("--disable-api-nodes", help="Taken for compatibility: there are none.")
+    ] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Branches that may run side by side.")] = 1,
+) -> None:
+    """Serve the editor and its protocol, with a queue that outlives a crash."""
+    from .server.serve import Options
+    from .server.serve import serve as run_server
+
+    rules = {"classic": cache_classic, "none": cache_none}
+    keep = next((rule for rule, wished in rules.items() if wished), "")
+    if cache_lru is not None:
+        keep = f"lru {cache_lru}"
+    elif cache_ram is not None:
+        keep = f"ram {cache_ram}"
+    run_server(
+        Options(
+            listen=listen,
+            port=port,
+            models=[*(models or ()), *(paths or ())],
+            custom_nodes=custom_nodes or (),
+            output=output,
+            input=input_,
+            user=user,
+            device="cpu" if cpu else device,
+            dtype=dtype.value,
+            cache=cache,
+            keep=keep,
+            metadata=not disable_metadata,
+            token=token,
+            hosts=allow_host or (),
+            cors=cors,
+            upload_limit=int(max_upload_size * (1 << 20)),
+            workers=workers,
+        )
+    )
+
+
+@app.command()
+def submit(
+    file: Annotated[Path, typer.Argument(help="Workflow: API form, editor form, or a picture that carries one.")],
+    server: Annotated[str, typer.Option(help="Where the server is.")] = "http://127.0.0.1:8188",
+    set_: Set = None,
+    token: Annotated[str | None, typer.Option(envvar="CARRARA_TOKEN", help="The server's token.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Fetch saved files into this folder.")] = None,
+    wait: Annotated[bool, typer.Option(help="Wait until the job has ended.")] = True,
+    json: Json = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only results and errors.")] = False,
+) -> None:
+    """Send a workflow to a server. Exit code: 0 done, 2 refused, 3 a node failed, 130 cancelled."""
+    from . import terminal
+    from .server.submit import Wish
+    from .server.submit import submit as send
+
+    report = send(Wish(file, server, terminal.assignments(set_ or []), token, output, wait, quiet or json))
+    terminal.show_report(report.as_json(), json=json)
+    raise typer.Exit({"failed": FAILED, "cancelled": INTERRUPTED}.get(report.status, DONE))
+
+
+@app.command()
 def train(
     recipe: Annotated[str, typer.Argument(help="Name of a recipe.")] = "pebble",
     out: Annotated[Path, typer.Option(help="Where checkpoints, logs and the model go.")] = Path("training-run"),

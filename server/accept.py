@@ -32,7 +32,9 @@ class Accepted:
 class Refused(CarraraError):
     """The workflow cannot run at all. `answer` is what the client is told."""
 
-    def __init__(self, type: str, message: str, details: str = "", node_errors: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, type: str, message: str, details: str = "", node_errors: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(message, got=details or None)
         error = {"type": type, "message": message, "details": details, "extra_info": {}}
         self.answer = {"error": error, "node_errors": node_errors or {}}

@@ -10,15 +10,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 COOKIE = "carrara_session"
 SAFE = ("GET", "HEAD")
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ class Guard:
         answer.set_cookie(COOKIE, self.cookie, httponly=True, samesite="Strict", path="/")
 
 
-def middleware(guard: Guard) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+def middleware(guard: Guard) -> Middleware:
     """The guard before every handler."""
 
     @web.middleware

@@ -12,7 +12,6 @@ from .routes import every
 from .web import JSON_LIMIT, SERVER, Route, Server, errors
 
 
-
 def application(server: Server, guard: Guard) -> web.Application:
     """The application around a server's parts. Its worker starts and stops with it."""
     app = web.Application(

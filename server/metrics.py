@@ -59,7 +59,10 @@ class Metrics:
             family("node_seconds", "summary", "Time inside nodes by class.")
             for type, (count, seconds) in sorted(self._nodes.items()):
                 label = f'{{class="{_escaped(type)}"}}'
-                lines += [f"carrara_node_seconds_sum{label} {seconds:.6f}", f"carrara_node_seconds_count{label} {count}"]
+                lines += [
+                    f"carrara_node_seconds_sum{label} {seconds:.6f}",
+                    f"carrara_node_seconds_count{label} {count}",
+                ]
         family("clients", "gauge", "Connected editors and clients.")
         lines.append(f"carrara_clients {clients}")
         held = resident()

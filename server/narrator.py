@@ -7,10 +7,10 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from ..result import Result
 from ..errors import CarraraError, NodeFailed
 from ..executor import events
 from ..executor.literals import printable
+from ..result import Result
 from .jobs import Job, Outcome, State
 from .preview import Studio
 from .queue import now

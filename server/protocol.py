@@ -24,7 +24,11 @@ def item(job: Job) -> list[Any]:
 def status(job: Job) -> dict[str, Any]:
     """How a finished job ended."""
     done = job.state is State.DONE
-    return {"status_str": "success" if done else "error", "completed": done, "messages": [list(m) for m in job.messages]}
+    return {
+        "status_str": "success" if done else "error",
+        "completed": done,
+        "messages": [list(m) for m in job.messages],
+    }
 
 
 def entry(job: Job) -> dict[str, Any]:

@@ -43,7 +43,7 @@ SCHEMA = (
 
 def summary(row: tuple[Any, ...]) -> Summary:
     """From the columns of BRIEF."""
-    return Summary(*_brief(row))
+    return Summary(**_brief(row))
 
 
 def job(row: tuple[Any, ...]) -> Job:
@@ -51,13 +51,16 @@ def job(row: tuple[Any, ...]) -> Job:
     prompt, extra, targets, outputs, meta, messages = (json.loads(text) for text in row[12:18])
     told = tuple((kind, data) for kind, data in messages)
     return Job(
-        *_brief(row), prompt=prompt, extra=extra, targets=tuple(targets), outputs=outputs, meta=meta, messages=told
+        **_brief(row), prompt=prompt, extra=extra, targets=tuple(targets), outputs=outputs, meta=meta, messages=told
     )
 
 
-def _brief(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    id, state, number, client, workflow, created, started, finished, cut, count, preview, error = row[:12]
-    place = int(number) if number == int(number) else number
-    shown = None if preview is None else json.loads(preview)
-    wrong = None if error is None else json.loads(error)
-    return id, State(state), place, client, workflow, created, started, finished, cut, count, shown, wrong
+def _brief(row: tuple[Any, ...]) -> dict[str, Any]:
+    found = dict(zip(BRIEF.split(", "), row[:12], strict=True))
+    number, shown, wrong = found["number"], found["preview"], found["error"]
+    return found | {
+        "state": State(found["state"]),
+        "number": int(number) if number == int(number) else number,
+        "preview": None if shown is None else json.loads(shown),
+        "error": None if wrong is None else json.loads(wrong),
+    }

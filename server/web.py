@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -164,7 +165,17 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         LOG.warning("%s %s", request.method, request.path, exc_info=True)
         body = {"error": {"type": "invalid_request", "message": "The request cannot be read.", "details": ""}}
         return web.json_response(body, status=400)
-    except (OSError, RuntimeError, LookupError, TypeError, AttributeError, AssertionError):
-        LOG.exception("%s %s", request.method, request.path)
-        body = {"error": {"type": "server_error", "message": "The server failed; see its log.", "details": ""}}
-        return web.json_response(body, status=500)
+    except OSError as error:
+        odd = error.errno in (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENOENT)
+        if odd:
+            body = {"error": {"type": "invalid_request", "message": "That is no file name here.", "details": ""}}
+            return web.json_response(body, status=400)
+        return _failed(request)
+    except (RuntimeError, LookupError, TypeError, AttributeError, AssertionError):
+        return _failed(request)
+
+
+def _failed(request: web.Request) -> web.Response:
+    LOG.exception("%s %s", request.method, request.path)
+    body = {"error": {"type": "server_error", "message": "The server failed; see its log.", "details": ""}}
+    return web.json_response(body, status=500)

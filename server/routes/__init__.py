@@ -7,10 +7,25 @@ from ..web import Route
 
 def every() -> list[Route]:
     """All routes, in the order they are matched."""
-    from . import docs, files, frontend, history, jobs, models, openapi, prompt, queue, settings, socket, system, uploads
-    from . import userdata
+    from . import (
+        docs,
+        files,
+        frontend,
+        history,
+        jobs,
+        models,
+        openapi,
+        prompt,
+        queue,
+        settings,
+        socket,
+        system,
+        uploads,
+        userdata,
+    )
 
     modules = (
-        prompt, queue, history, jobs, files, uploads, models, settings, userdata, system, docs, socket, openapi, frontend,
+        prompt, queue, history, jobs, files, uploads, models, settings, userdata, system, docs, socket, openapi,
+        frontend,
     )  # fmt: skip
     return [route for module in modules for route in module.routes()]

@@ -41,12 +41,13 @@ def operation(route: Route) -> dict[str, Any]:
         for name in NAMES.findall(route.path)
     ]
     parameters += [{"name": name, "in": "query", "schema": schema} for name, schema in route.query.items()]
+    where = re.sub(r"[^a-z0-9]+", "_", NAMES.sub(r"by_\1", route.path).lower())
     answer: dict[str, Any] = {"description": "Done."}
     if route.answers:
         answer["content"] = {route.answers: {}}
     found: dict[str, Any] = {
         "summary": route.summary,
-        "operationId": route.handler.__name__,
+        "operationId": f"{route.method.lower()}{where}",
         "responses": {"200": answer, "4XX": {"description": "Refused; `error` says why."}},
     }
     if parameters:

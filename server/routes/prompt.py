@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from aiohttp import web
 
@@ -51,7 +52,9 @@ async def check(request: web.Request) -> web.Response:
     engine, body = of(request).engine, await json_body(request)
     if not isinstance(body, dict):
         raise problem(400, "invalid_request", "The body must be a JSON object.")
-    found = await asyncio.to_thread(engine.check, body.get("prompt") if isinstance(body.get("prompt"), dict) else body)
+    inner = body.get("prompt")
+    workflow: dict[str, Any] = inner if isinstance(inner, dict) else body
+    found = await asyncio.to_thread(engine.check, workflow)
     return web.json_response({"problems": [one.as_json() for one in found]})
 
 

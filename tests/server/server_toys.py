@@ -15,8 +15,8 @@ from aiohttp import ClientWebSocketResponse, WSMsgType, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from carrara.engine import Engine
-from carrara.executor.spec import Choices, Context, Range, Shown, node
 from carrara.executor.spec import Any as AnyValue
+from carrara.executor.spec import Choices, Context, Range, Shown, node
 from carrara.server.guard import Guard
 from carrara.server.http import application
 from carrara.server.hub import Hub

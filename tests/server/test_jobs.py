@@ -62,7 +62,7 @@ async def test_history_pages_and_is_forgotten(tmp_path: Path) -> None:
 async def test_jobs_of_every_state(tmp_path: Path) -> None:
     async with serving(tmp_path) as client:
         good = (await submit(client, SHOW, extra_data={"extra_pnginfo": {"workflow": {"id": "w1"}}}))["prompt_id"]
-        bad = (await submit(client, graph(("ToyFail", {}))))["prompt_id"]
+        bad = (await submit(client, graph(("ToyFail", {"value": 1}))))["prompt_id"]
         held = (await submit(client, WAIT))["prompt_id"]
         await running(client, held)
         last = (await submit(client, SHOW))["prompt_id"]

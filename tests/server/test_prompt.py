@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from server_toys import GATE, SHOW, WAIT, asynchronous, finished, graph, parts, running, serving, submit
 
 
@@ -89,7 +88,7 @@ async def test_a_link_of_the_wrong_type(tmp_path: Path) -> None:
     async with serving(tmp_path) as client:
         bad = graph(("EmptyImage", {}), ("ToySteps", {"value": ["1", 0]}), ("ToyShow", {"value": ["2", 0]}))
         said = await (await client.post("/prompt", json={"prompt": bad})).json()
-        [fault] = [f for f in said["node_errors"]["2"]["errors"]]
+        [fault] = list(said["node_errors"]["2"]["errors"])
         assert fault["type"] == "return_type_mismatch"
         assert fault["extra_info"]["received_type"] == "IMAGE" and fault["extra_info"]["linked_node"] == ["1", 0]
 
@@ -97,7 +96,9 @@ async def test_a_link_of_the_wrong_type(tmp_path: Path) -> None:
 @asynchronous
 async def test_a_circle_is_refused(tmp_path: Path) -> None:
     async with serving(tmp_path) as client:
-        bad = graph(("ToySteps", {"value": ["2", 0]}), ("ToySteps", {"value": ["1", 0]}), ("ToyShow", {"value": ["1", 0]}))
+        bad = graph(
+            ("ToySteps", {"value": ["2", 0]}), ("ToySteps", {"value": ["1", 0]}), ("ToyShow", {"value": ["1", 0]})
+        )
         answer = await client.post("/prompt", json={"prompt": bad})
         said = await answer.json()
         assert answer.status == 400
@@ -182,7 +183,8 @@ async def test_the_editors_form_is_taken_too(tmp_path: Path) -> None:
         "nodes": [
             {"id": 1, "type": "ToyNumber", "mode": 0, "inputs": [], "widgets_values": [9],
              "outputs": [{"name": "INT", "type": "INT", "links": [1]}]},
-            {"id": 2, "type": "ToyShow", "mode": 0, "inputs": [{"name": "value", "type": "*", "link": 1}], "outputs": []},
+            {"id": 2, "type": "ToyShow", "mode": 0, "outputs": [],
+             "inputs": [{"name": "value", "type": "*", "link": 1}]},
         ],
         "links": [[1, 1, 0, 2, 0, "INT"]],
         "version": 0.4,

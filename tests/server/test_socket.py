@@ -34,7 +34,9 @@ async def test_the_whole_story_of_a_job(tmp_path: Path) -> None:
         ]  # fmt: skip
         by = {kind: [data for k, data in told if k == kind] for kind in kinds(told)}
         assert [d["status"]["exec_info"]["queue_remaining"] for d in by["status"]] == [0, 1, 1, 0]
-        assert by["execution_cached"] == [{"prompt_id": id, "nodes": [], "timestamp": by["execution_cached"][0]["timestamp"]}]
+        assert by["execution_cached"] == [
+            {"prompt_id": id, "nodes": [], "timestamp": by["execution_cached"][0]["timestamp"]}
+        ]
         assert by["executing"][0] == {"node": "1", "display_node": "1", "prompt_id": id}
         assert by["progress"] == [{"value": n, "max": 2, "prompt_id": id, "node": "1"} for n in (1, 2)]
         assert by["executed"] == [{"node": "2", "display_node": "2", "output": {"text": ["2"]}, "prompt_id": id}]
@@ -65,25 +67,28 @@ async def test_a_cached_output_is_shown_without_running(tmp_path: Path) -> None:
 
 @asynchronous
 async def test_a_failure_is_told_to_its_client_with_its_trace_and_to_no_one_else(tmp_path: Path) -> None:
-    async with serving(tmp_path) as client, client.ws_connect("/ws?clientId=me") as mine:
-        async with client.ws_connect("/ws?clientId=other") as other:
-            prompt = graph(("ToyNumber", {"value": 5}), ("ToyFail", {"value": ["1", 0]}))
-            body = await submit(client, prompt, client_id="me")
-            told = await messages(mine)
-            [error] = [data for kind, data in told if kind == "execution_error"]
-            assert error["node_id"] == "2" and error["node_type"] == "ToyFail" and error["executed"] == ["1"]
-            assert error["exception_type"] == "RuntimeError" and error["exception_message"] == "no way with 5"
-            assert error["current_inputs"] == {"value": [5]} and error["current_outputs"] == ["1"]
-            assert any("server_toys.py" in line for line in error["traceback"])
-            assert "execution_success" not in kinds(told)
-            entry = await finished(client, body["prompt_id"])
-            assert entry["status"]["status_str"] == "error" and entry["status"]["completed"] is False
-            assert entry["status"]["messages"][-1][0] == "execution_error"
-            assert "server_toys.py" not in json.dumps(entry["status"])
-            await submit(client, SHOW, client_id="other")
-            heard = await messages(other)
-            assert all(data.get("prompt_id") != body["prompt_id"] for _, data in heard)
-            assert "execution_error" not in kinds(heard)
+    async with (
+        serving(tmp_path) as client,
+        client.ws_connect("/ws?clientId=me") as mine,
+        client.ws_connect("/ws?clientId=other") as other,
+    ):
+        prompt = graph(("ToyNumber", {"value": 5}), ("ToyFail", {"value": ["1", 0]}))
+        body = await submit(client, prompt, client_id="me")
+        told = await messages(mine)
+        [error] = [data for kind, data in told if kind == "execution_error"]
+        assert error["node_id"] == "2" and error["node_type"] == "ToyFail" and error["executed"] == ["1"]
+        assert error["exception_type"] == "RuntimeError" and error["exception_message"] == "no way with 5"
+        assert error["current_inputs"] == {"value": [5]} and error["current_outputs"] == ["1"]
+        assert any("server_toys.py" in line for line in error["traceback"])
+        assert "execution_success" not in kinds(told)
+        entry = await finished(client, body["prompt_id"])
+        assert entry["status"]["status_str"] == "error" and entry["status"]["completed"] is False
+        assert entry["status"]["messages"][-1][0] == "execution_error"
+        assert "server_toys.py" not in json.dumps(entry["status"])
+        await submit(client, SHOW, client_id="other")
+        heard = await messages(other)
+        assert all(data.get("prompt_id") != body["prompt_id"] for _, data in heard)
+        assert "execution_error" not in kinds(heard)
 
 
 @asynchronous
