@@ -8,6 +8,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiohttp import WSMsgType
 from server_toys import GATE, SHOW, WAIT, asynchronous, finished, graph, messages, parts, running, serving, submit
 
@@ -216,3 +217,43 @@ async def test_the_event_loop_answers_while_a_job_runs(tmp_path: Path) -> None:
         assert stats["system"]["comfyui_version"].count(".") == 2 and stats["devices"][0]["type"] == "cpu"
         GATE.set()
         await finished(client, body["prompt_id"])
+
+
+@asynchronous
+async def test_a_sampler_shows_its_picture_while_it_works(tmp_path: Path) -> None:
+    from carrara.models.services import EMBEDDED
+
+    if not (EMBEDDED / "pebble.safetensors").exists():
+        pytest.skip("the embedded model is not here")
+    prompt = graph(
+        ("CheckpointLoaderSimple", {"ckpt_name": "pebble.safetensors"}),
+        ("CLIPTextEncode", {"text": "a red circle", "clip": ["1", 1]}),
+        ("EmptyLatentImage", {"width": 128, "height": 128, "batch_size": 1}),
+        ("KSampler", {"model": ["1", 0], "seed": 1, "steps": 3, "cfg": 2.0, "sampler_name": "euler",
+                      "scheduler": "normal", "positive": ["2", 0], "negative": ["2", 0], "latent_image": ["3", 0],
+                      "denoise": 1.0}),
+        ("ToyShow", {"value": ["4", 0]}),
+    )  # fmt: skip
+    async with serving(tmp_path) as client, client.ws_connect("/ws?clientId=me") as socket:
+        await socket.receive_json()
+        await socket.send_json({"type": "feature_flags", "data": {"supports_preview_metadata": True}})
+        await socket.receive_json()
+        body = await submit(client, prompt, client_id="me")
+        pictures, progress = [], []
+        while True:
+            message = await socket.receive()
+            if message.type is WSMsgType.BINARY:
+                kind, length = struct.unpack(">II", message.data[:8])
+                pictures.append((kind, json.loads(message.data[8 : 8 + length]), message.data[8 + length :]))
+                continue
+            said = message.json()
+            progress += [said["data"]] if said["type"] == "progress" else []
+            if said["type"] == "executing" and said["data"]["node"] is None:
+                break
+        entry = await finished(client, body["prompt_id"])
+        assert entry["status"]["completed"] is True, entry["status"]
+        assert [(step["value"], step["max"], step["node"]) for step in progress] == [(n, 3, "4") for n in (1, 2, 3)]
+        assert 1 <= len(pictures) <= 3
+        for kind, about, data in pictures:
+            assert kind == 4 and about["node_id"] == "4" and about["prompt_id"] == body["prompt_id"]
+            assert about["image_type"] == "image/jpeg" and data[:2] == b"\xff\xd8"
