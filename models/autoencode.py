@@ -13,13 +13,14 @@ from torch import Tensor
 from ..errors import InputError
 from .handles import Vae
 from .picture.batches import as_masks
-from .vae.tiled import decode_fitting, decode_tiled, encode_tiled
+from .vae.strips import decode_fitting
+from .vae.tiled import decode_tiled, encode_tiled
 
 if TYPE_CHECKING:
     from .residency import Residency
 
-BYTES_PER_PIXEL = 2200 * 4
-"""Working memory of decoding one pixel in float32 at SD1's width."""
+BYTES_PER_PIXEL = 3100 * 1.5
+"""Working memory of decoding one pixel in float32 at SD1's width: the live tensors, counted, and room to spare."""
 
 Map = Callable[[Tensor], Tensor]
 
@@ -34,17 +35,17 @@ class Coder(Protocol):
 
 
 def decode(vae: Vae, samples: Tensor, residency: Residency) -> Tensor:
-    """Whole, item by item; in tiles where memory is short (see `decode_fitting` for what that changes)."""
-    cell = BYTES_PER_PIXEL * vae.network.config.ch / 128 * vae.latent.factor**2
+    """Whole, item by item; in strips, with the same numbers within rounding, where memory is short."""
+    dtype = residency.format(vae.network)
+    cell = BYTES_PER_PIXEL * dtype.itemsize / 4 * vae.network.config.ch / 128 * vae.latent.factor**2
     room = available(residency.device)
 
     def fits(height: int, width: int) -> bool:
         return height * width * cell < room
 
-    def each(run: Map) -> Tensor:
-        return torch.cat([decode_fitting(run, z, vae.latent.factor, fits) for z in samples.split(1)])
-
-    return to_picture(_with_decoder(vae, residency, each))
+    with residency.use(vae.network) as network:
+        parts = [residency.call(decode_fitting, network, z.to(residency.device, dtype), fits) for z in samples.split(1)]
+        return to_picture(torch.cat([part.float().cpu() for part in parts]))
 
 
 def decode_in_tiles(vae: Vae, samples: Tensor, tile: int, overlap: int, residency: Residency) -> Tensor:

@@ -2,7 +2,7 @@
 
 Group norms and the middle attention see one tile only, so a tiled result differs from a whole one. `decode_tiled` and
 `encode_tiled` give the numbers that saved workflows were made with: the mean of three passes with tiles of different
-proportions, each pass blending its tiles by linear ramps. `decode_fitting` is ours: whole where that fits.
+proportions, each pass blending its tiles by linear ramps. `strips.py` saves memory without changing the numbers.
 """
 
 from __future__ import annotations
@@ -57,20 +57,6 @@ def encode_tiled(encode: Function, x: Tensor, tile: int, overlap: int, factor: i
     """x: b 3 H W in -1..1, encoded to b c h w. tile, overlap: pixels. Raises InputError."""
     shapes = (Tiles(tile, tile, overlap), Tiles(tile // 2, tile * 2, overlap), Tiles(tile * 2, tile // 2, overlap))
     return _mean(encode, x, shapes, Fraction(1, factor))
-
-
-def decode_fitting(decode: Function, z: Tensor, factor: int, fits: Callable[[int, int], bool]) -> Tensor:
-    """Whole if `fits(h, w)` latent cells at once; else in one pass of the largest square tiles that fit.
-
-    Error of the tiled way, max|difference| / std against the whole: docs/vae.md states what was measured.
-    """
-    height, width = z.shape[-2:]
-    if fits(height, width):
-        return decode(z)
-    tile = max(height, width)
-    while tile > 16 and not fits(tile, tile):
-        tile = tile * 3 // 4
-    return blend(decode, z, Tiles(tile, tile, tile // 4), Fraction(factor))
 
 
 def _mean(function: Function, x: Tensor, shapes: tuple[Tiles, Tiles, Tiles], scale: Fraction) -> Tensor:
