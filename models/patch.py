@@ -7,14 +7,15 @@ checkpoints (keys.py).
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BadWeights, Unsupported
+from ..errors import BadWeights, InputError, Unsupported
 from .blueprint import Blueprint
 from .deltas import Delta, Difference, delta_of
 from .keys import renamed
@@ -23,6 +24,8 @@ from .weights import Reader, TensorFile, Weights
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+log = logging.getLogger(__name__)
 
 PREFIXES: Mapping[str, tuple[str, ...]] = {
     "unet": ("lora_unet_", "unet.", "diffusion_model.", "model.diffusion_model.", "base_model.model.", ""),
@@ -75,6 +78,23 @@ def with_lora(blueprint: Blueprint, path: Path | str, strength: float) -> tuple[
         return blueprint, unused
     source = next(iter(file.values())).file
     return blueprint.patched(Patch(source, deltas, strength)), unused
+
+
+def with_lora_on_all(parts: Sequence[tuple[Blueprint, float]], path: Path | str) -> tuple[Blueprint, ...]:
+    """Several networks and their strengths. Logs tensors that fit none; raises InputError if not one tensor fits."""
+    applied = [with_lora(blueprint, path, strength) for blueprint, strength in parts]
+    left = set.intersection(*(set(unused) for _, unused in applied)) if applied else set()
+    total = len(open_weights(path))
+    if applied and len(left) == total:
+        raise InputError(
+            f"{Path(path).name} changes nothing of this model",
+            got=", ".join(sorted(left)[:3]) or "no tensors",
+            expected="LoRA tensors named for this model's family",
+            remedy="Choose a LoRA that was made for this kind of model.",
+        )
+    if left:
+        log.warning("%s: %d of %d tensors fit nothing here, such as %s", path, len(left), total, min(left))
+    return tuple(blueprint for blueprint, _ in applied)
 
 
 def changes(blueprint: Blueprint, file: Weights) -> tuple[dict[str, Delta], tuple[str, ...]]:

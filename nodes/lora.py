@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, NamedTuple
 
 from ..executor.spec import Choices, Context, Out, Range, Services, node
@@ -33,8 +32,13 @@ def load_lora(
     strength_clip: Annotated[float, STRENGTH, "How much the text encoder changes."] = 1.0,
 ) -> Pair:
     """Change a model and its text encoder by a LoRA. Several may be chained."""
-    path = ctx.service(Models).find("loras", lora_name)
-    return Pair(_model_with(model, path, strength_model), _clip_with(clip, path, strength_clip))
+    from ..models.patch import with_lora_on_all
+
+    parts = [(model.unet, strength_model), *((encoder, strength_clip) for encoder in clip.encoders)]
+    if not strength_model and not strength_clip:
+        return Pair(model, clip)
+    unet, *encoders = with_lora_on_all(parts, ctx.service(Models).find("loras", lora_name))
+    return Pair(model.but(unet=unet), clip.but(encoders=tuple(encoders)))
 
 
 @node("LoraLoaderModelOnly", category="loaders", title="LoraLoaderModelOnly", reads=lora_file)
@@ -45,18 +49,9 @@ def load_lora_model_only(
     strength_model: Annotated[float, STRENGTH, "How much the model changes."] = 1.0,
 ) -> Annotated[Model, "The changed model."]:
     """Change a model by a LoRA and leave the text encoder as it is."""
-    return _model_with(model, ctx.service(Models).find("loras", lora_name), strength_model)
+    from ..models.patch import with_lora_on_all
 
-
-def _model_with(model: Model, path: Path, strength: float) -> Model:
-    from ..models.patch import with_lora
-
-    return model if strength == 0 else model.but(unet=with_lora(model.unet, path, strength)[0])
-
-
-def _clip_with(clip: Clip, path: Path, strength: float) -> Clip:
-    from ..models.patch import with_lora
-
-    if strength == 0:
-        return clip
-    return clip.but(encoders=tuple(with_lora(encoder, path, strength)[0] for encoder in clip.encoders))
+    if not strength_model:
+        return model
+    (unet,) = with_lora_on_all([(model.unet, strength_model)], ctx.service(Models).find("loras", lora_name))
+    return model.but(unet=unet)

@@ -10,14 +10,14 @@ from header_fixtures import fixture
 from network_oracles import difference, noise
 from safetensors.torch import save_file
 
-from carrara.errors import BadWeights, Unsupported
+from carrara.errors import BadWeights, InputError, Unsupported
 from carrara.models.blueprint import Blueprint
 from carrara.models.checkpoint import assemble
 from carrara.models.families import families
 from carrara.models.families.sd15 import aliases
 from carrara.models.load import open_weights
 from carrara.models.materialise import materialise
-from carrara.models.patch import changes, split, with_lora
+from carrara.models.patch import changes, split, with_lora, with_lora_on_all
 from carrara.models.shapes import unet_config
 from carrara.models.unet import UNet, UNetConfig
 
@@ -195,3 +195,16 @@ def test_what_is_not_understood_is_refused(base: Blueprint, tmp_path: Path) -> N
     save_file({"lora_unet_a.dora_scale": torch.ones(3)}, tmp_path / "l.safetensors")
     with pytest.raises(Unsupported, match="DoRA"):
         with_lora(base, tmp_path / "l.safetensors", 1.0)
+
+
+def test_a_file_for_another_model_is_refused_and_leftovers_are_told(
+    base: Blueprint, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    save_file({"lora_unet_elsewhere.lora_up.weight": torch.ones(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(InputError, match="changes nothing"):
+        with_lora_on_all([(base, 1.0)], tmp_path / "other.safetensors")
+    name = "lora_unet_" + THEIRS.replace(".", "_")
+    parts = {f"{name}.diff": noise(32, 32), "lora_te_text_model_x.diff": noise(2)}
+    save_file(parts, tmp_path / "half.safetensors")
+    (patched,) = with_lora_on_all([(base, 1.0)], tmp_path / "half.safetensors")
+    assert len(patched.patches) == 1 and "1 of 2 tensors" in caplog.text
