@@ -146,21 +146,19 @@ def bounds(mask: Tensor) -> Box:
 
 
 def sides(
-    positive: Conditioning,
-    negative: Conditioning,
+    texts: Sequence[Conditioning],
     grid: Grid,
     sigma_at: Callable[[float], float],
     concat: Callable[[CondEntry], Tensor | None],
     device: torch.device,
-) -> tuple[list[Part], list[Part]]:
-    """Both sides' parts, each with the twins and control that it takes from the other."""
-    ours, theirs = (
-        [part_of(entry, grid, sigma_at, concat(entry), device) for entry in side.entries]
-        for side in (positive, negative)
-    )
-    add_twins(ours, theirs)
-    add_twins(theirs, ours)
-    return ours, with_control(ours, theirs)
+) -> list[list[Part]]:
+    """Each text's parts, with the twins that it takes from others and the control that it takes from the first."""
+    out = [[part_of(entry, grid, sigma_at, concat(entry), device) for entry in text.entries] for text in texts]
+    for source in out:
+        for others in out:
+            if others is not source:
+                add_twins(source, others)
+    return [out[0], *(with_control(out[0], others) for others in out[1:])]
 
 
 def add_twins(source: Sequence[Part], others: list[Part]) -> None:

@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     from ..samplers.prediction import Sampling
     from .blueprint import Blueprint, LatentFormat
     from .layers.call import Call
+    from .looks import Look
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A denoising network with how it is sampled and guided. call: patches hung on its blocks, if any."""
+    """A denoising network with how it is sampled and guided.
+
+    call: patches hung on its blocks, if any. looks: guidance that asks the network again.
+    """
 
     socket: ClassVar[str] = "MODEL"
 
@@ -30,6 +34,7 @@ class Model:
     sampling: Sampling
     guiding: Guiding
     call: Call | None = None
+    looks: tuple[Look, ...] = ()
 
     def but(self, **changes: object) -> Model:
         return replace(self, **changes)  # type: ignore[arg-type]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,23 +17,22 @@ from ..samplers.path import move
 from ..samplers.schedules import sigmas_for
 from ..samplers.table import rows
 from .blueprint import LatentFormat
+from .custom import Noise
 from .denoiser import Canvas, denoising
+from .guider import Guider
 from .handles import Model
 from .picture.batches import as_masks, fit_batch, resize_mask
-from .values import Conditioning, Latent
+from .values import Latent
 
 if TYPE_CHECKING:
     from .residency import Residency
 
 
-@dataclass(frozen=True, eq=False)
-class Guide:
-    """Model, prompts and how strongly the positive one is followed."""
+class Result(NamedTuple):
+    """Of a run. denoised: the last clean estimate."""
 
-    model: Model
-    positive: Conditioning
-    negative: Conditioning
-    scale: float
+    output: Latent
+    denoised: Latent
 
 
 def sampler_of(name: str) -> Sampler:
@@ -53,40 +51,51 @@ def levels_of(model: Model, sampler: str, scheduler: str, steps: int, denoise: f
     return sigmas_for(model.sampling, name, steps, denoise, sampler_of(sampler))
 
 
-def sample(
-    guide: Guide,
-    latent: Latent,
-    sampler: str,
+def run(
+    guider: Guider,
+    noise: Noise,
+    sampler: Sampler,
     sigmas: Sequence[float],
-    seed: int,
+    latent: Latent,
     residency: Residency,
     *,
-    add_noise: bool = True,
     on_step: Callable[[Step], None] | None = None,
-) -> Latent:
-    """Run `sampler` over `sigmas`, which are in the model's scale. Fewer than two sigmas give the latent back.
+) -> Result:
+    """Run `sampler` over `sigmas`, which are in the model's scale; every sampling node comes here.
 
-    Raises InputError for latents and conditionings that do not fit the model, OutOfMemory.
+    Without sigmas the latent is given back; a single one only adds its noise. Raises InputError for latents and
+    conditionings that do not fit the model, OutOfMemory.
     """
-    if len(sigmas) < 2:
-        return latent
-    row = sampler_of(sampler)
-    model = guide.model
+    if not sigmas:
+        return Result(latent, latent)
+    model = guider.model
+    path = model.sampling.path
     start = fitted(latent.samples, model.latent)
-    noise = first_noise(start.shape, seed, latent.batch_index) if add_noise else torch.zeros_like(start)
     place = residency.device
-    inner, noise = into_model(start, model.latent).to(place), noise.to(place)
+    first = noise.draw(start.shape, latent.batch_index).to(place)
+    inner = into_model(start, model.latent).to(place)
     mask = None if latent.noise_mask is None else mask_for(latent.noise_mask, inner)
-    both = isinstance(row, Row) and row.cfg_pp
-    with denoising(
-        model, guide.positive, guide.negative, guide.scale, Canvas(inner, mask), residency, both=both
-    ) as ask:
-        if mask is not None:
-            ask = masked(ask, mask, inner, _kept_noise(row, noise, seed), model.sampling.path)
-        x = model.sampling.start(inner, noise, sigmas[0])
-        x = row.run(ask, x, sigmas, model.sampling.path, seed, on_step)
-        x = model.sampling.path.finish(x, sigmas[-1])
-    return latent.with_samples(out_of_model(x, model.latent).float().cpu())
+    both = isinstance(sampler, Row) and sampler.cfg_pp
+    x = model.sampling.start(inner, first, sigmas[0])
+    believed = None
+
+    def told(step: Step) -> None:
+        nonlocal believed
+        believed = step.denoised
+        if on_step is not None:
+            on_step(step)
+
+    if len(sigmas) > 1:
+        with denoising(guider, Canvas(inner, mask), residency, both=both) as ask:
+            if mask is not None:
+                ask = masked(ask, mask, inner, _kept_noise(sampler, first, noise.seed), path)
+            x = sampler.run(ask, x, sigmas, path, noise.seed, told)
+    x = path.finish(x, sigmas[-1])
+
+    def given(samples: Tensor) -> Latent:
+        return latent.with_samples(out_of_model(samples, model.latent).float().cpu())
+
+    return Result(given(x), given(x if believed is None else believed))
 
 
 def noisy(model: Model, latent: Latent, seed: int, sigma: float) -> Latent:
@@ -98,17 +107,15 @@ def noisy(model: Model, latent: Latent, seed: int, sigma: float) -> Latent:
 
 
 def look(
-    guide: Guide, latent: Latent, sigma: float, next_sigma: float, residency: Residency
+    guider: Guider, latent: Latent, sigma: float, next_sigma: float, residency: Residency
 ) -> tuple[Tensor, Tensor, Tensor]:
     """One guided evaluation of a latent at level sigma: the noise in it, the clean estimate, and the latent after an
     Euler step to `next_sigma`; all divided by the model's scale. Raises InputError for a sigma of 0 or less."""
     if not sigma > 0:
         raise InputError("there is no noise to remove", got=f"sigma {sigma}", expected="above 0")
-    model = guide.model
+    model = guider.model
     x = into_model(fitted(latent.samples, model.latent), model.latent).to(residency.device)
-    with denoising(
-        model, guide.positive, guide.negative, guide.scale, Canvas(torch.zeros_like(x)), residency
-    ) as ask:
+    with denoising(guider, Canvas(torch.zeros_like(x)), residency) as ask:
         clean = ask(x, sigma).guided
     slope = (x - clean) / sigma
     moved = move(model.sampling.path, x, clean, sigma, next_sigma)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 from ..executor.spec import Choices, Context, Range, node
+from ..models.custom import Noise
+from ..models.guider import guided
 from ..models.handles import Model
 from ..models.residency import Residency
 from ..models.values import Conditioning, Latent
@@ -37,12 +39,12 @@ def ksampler(
     ctx: Context,
 ) -> Annotated[Latent, "The latent without noise."]:
     """Make a latent: add noise, then remove it step by step."""
-    from ..models.sampling import Guide, levels_of, sample
+    from ..models.sampling import levels_of, run, sampler_of
 
     sigmas = levels_of(model, sampler_name, scheduler, steps, denoise)
-    guide = Guide(model, positive, negative, cfg)
-    residency = ctx.service(Residency)
-    return sample(guide, latent_image, sampler_name, sigmas, seed, residency, on_step=reporting(ctx))
+    guider = guided(model, positive, negative, cfg)
+    sampler, residency = sampler_of(sampler_name), ctx.service(Residency)
+    return run(guider, Noise(seed), sampler, sigmas, latent_image, residency, on_step=reporting(ctx)).output
 
 
 @node("KSamplerAdvanced", category="sampling", title="KSampler (Advanced)")
@@ -64,16 +66,14 @@ def ksampler_advanced(
     ctx: Context,
 ) -> Annotated[Latent, "The latent, noisy where the run is not at its end."]:
     """Do a part of a run, so that another node may go on with another model or prompt."""
-    from ..models.sampling import Guide, levels_of, sample
+    from ..models.sampling import levels_of, run, sampler_of
     from ..samplers.schedules import cut
 
     whole = levels_of(model, sampler_name, scheduler, steps)
     sigmas = cut(whole, start_at_step, end_at_step, leftover=return_with_leftover_noise == "enable")
-    guide = Guide(model, positive, negative, cfg)
-    return sample(
-        guide, latent_image, sampler_name, sigmas, noise_seed, ctx.service(Residency),
-        add_noise=add_noise != "disable", on_step=reporting(ctx),
-    )  # fmt: skip
+    noise = Noise(noise_seed, "none" if add_noise == "disable" else "batch")
+    guider, sampler = guided(model, positive, negative, cfg), sampler_of(sampler_name)
+    return run(guider, noise, sampler, sigmas, latent_image, ctx.service(Residency), on_step=reporting(ctx)).output
 
 
 def reporting(ctx: Context) -> Callable[[Step], None]:

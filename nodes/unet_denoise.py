@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from ..executor.spec import Choices, Context, Range, node
+from ..models.custom import Noise
+from ..models.guider import guided
 from ..models.handles import Model, Vae
 from ..models.residency import Residency
 from ..models.values import Conditioning, Image, Latent
@@ -55,9 +57,9 @@ def unet_denoise(
     ctx: Context,
 ) -> Denoised:
     """Ask the model once, with guidance, and take one Euler step. A noise mask on the latent is not heeded."""
-    from ..models.sampling import Guide, look
+    from ..models.sampling import look
 
-    found = look(Guide(model, positive, negative, cfg), latent, sigma, next_sigma, ctx.service(Residency))
+    found = look(guided(model, positive, negative, cfg), latent, sigma, next_sigma, ctx.service(Residency))
     return Denoised(*(latent.with_samples(samples) for samples in found))
 
 
@@ -81,7 +83,7 @@ def denoise_steps(
     import torch
 
     from ..models.autoencode import decode
-    from ..models.sampling import Guide, levels_of, out_of_model, sample
+    from ..models.sampling import levels_of, out_of_model, run, sampler_of
 
     seen = []
     tell = reporting(ctx)
@@ -92,8 +94,8 @@ def denoise_steps(
 
     sigmas = levels_of(model, sampler_name, scheduler, steps, denoise)
     residency = ctx.service(Residency)
-    guide = Guide(model, positive, negative, cfg)
-    end = sample(guide, latent_image, sampler_name, sigmas, seed, residency, on_step=watch)
+    guider, sampler = guided(model, positive, negative, cfg), sampler_of(sampler_name)
+    end = run(guider, Noise(seed), sampler, sigmas, latent_image, residency, on_step=watch).output
     return decode(vae, torch.cat([*seen, end.samples[:1]]), residency)
 
 

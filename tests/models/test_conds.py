@@ -22,7 +22,7 @@ def part(**changes):
 
 
 def both(positive, negative):
-    return sides(Conditioning(tuple(positive)), Conditioning(tuple(negative)), GRID, lambda p: p, lambda e: None, CPU)
+    return sides((Conditioning(tuple(positive)), Conditioning(tuple(negative))), GRID, lambda p: p, lambda e: None, CPU)
 
 
 def test_without_an_area_all_cells_count_alike():
