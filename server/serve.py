@@ -95,7 +95,8 @@ def assemble(options: Options, token: str | None) -> web.Application:
     )
     for folder in (engine.files.input_dir, engine.files.output_dir, user):
         folder.mkdir(parents=True, exist_ok=True)
-    queue, hub, metrics = Queue(user / "queue.sqlite"), Hub(), Metrics()
+    queue, hub, metrics, users = Queue(user / "queue.sqlite"), Hub(), Metrics(), Users(user / "default")
+    users.prepare()
 
     def changed() -> None:
         hub.status(queue.remaining())
@@ -106,7 +107,7 @@ def assemble(options: Options, token: str | None) -> web.Application:
         queue=queue,
         hub=hub,
         worker=Worker(engine, queue, hub, metrics, changed),
-        users=Users(user / "default"),
+        users=users,
         metrics=metrics,
         log=Log(),
         editor=frontend.found(),

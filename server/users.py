@@ -13,6 +13,7 @@ from ..errors import DocumentError
 from ..nodes.store import inside, write_file
 
 SETTINGS = "comfy.settings.json"
+NODE_TEMPLATES = "comfy.templates.json"
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,13 @@ class Users:
 
     folder: Path
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    def prepare(self) -> None:
+        """Make what every editor asks for at its start, so that it finds something."""
+        for name in ("workflows", "subgraphs"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        if not (self.folder / NODE_TEMPLATES).exists():
+            write_file(self.folder / NODE_TEMPLATES, b"[]")
 
     def settings(self) -> dict[str, Any]:
         """All settings; a damaged file counts as none."""

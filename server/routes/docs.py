@@ -9,7 +9,9 @@ from typing import Any
 
 from aiohttp import web
 
+from ...documents.jsontext import parse_json
 from ...nodes.store import inside
+from ..drawing import drawing
 from ..web import Route, of, problem
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "workflows"
@@ -61,10 +63,14 @@ async def templates(request: web.Request) -> web.Response:
 
 
 async def template(request: web.Request) -> web.StreamResponse:
-    """One example workflow."""
+    """One example workflow, or (`.jpg`) a small drawing of it."""
     if request.match_info["pack"] != PACK:
         raise problem(404, "not_found", "There is no such pack.")
-    path = inside(EXAMPLES, request.match_info["name"])
+    name = request.match_info["name"]
+    if name.endswith(".jpg") and (flow := inside(EXAMPLES, name.removesuffix(".jpg") + ".json")).is_file():
+        data = await asyncio.to_thread(drawing, parse_json(flow.read_bytes(), name))
+        return web.Response(body=data, content_type="image/jpeg", headers={"Cache-Control": "public, max-age=3600"})
+    path = inside(EXAMPLES, name)
     if path.suffix != ".json" or not path.is_file():
         raise problem(404, "not_found", "There is no such example.")
     return web.FileResponse(path, headers={"Content-Type": "application/json"})

@@ -76,10 +76,10 @@ async def get_file(request: web.Request) -> web.StreamResponse:
 
 
 async def user_css(request: web.Request) -> web.StreamResponse:
-    """The user's own style sheet."""
+    """The user's own style sheet; an empty one if there is none, which keeps the editor's console clean."""
     path = of(request).users.path("user.css")
     if not path.is_file():
-        raise problem(404, "not_found", "The user has no style sheet.")
+        return web.Response(content_type="text/css")
     return web.FileResponse(path, headers={"Content-Type": "text/css", "X-Content-Type-Options": "nosniff"})
 
 
@@ -120,6 +120,7 @@ def routes() -> list[Route]:
     return [
         Route("GET", "/userdata", listing, query=listed),
         Route("GET", "/v2/userdata", tree, query={"path": text}),
+        Route("GET", "/userdata/user.css", user_css, answers="text/css"),
         Route("GET", "/userdata/{file}", get_file, answers="application/octet-stream"),
         Route("POST", "/userdata/{file}", put_file, query=kept, body="The file."),
         Route("DELETE", "/userdata/{file}", delete_file, answers=""),

@@ -208,7 +208,7 @@ async def test_userdata(tmp_path: Path) -> None:
         assert (await client.delete(f"{base}/workflows%2Fc.json")).status == 204
         assert (await client.delete(f"{base}/workflows%2Fc.json")).status == 404
         assert (await client.post(f"{base}/..%2F..%2Fx.json", data=b"{}")).status == 403
-        assert (await client.get("/user.css")).status == 404
+        assert await (await client.get("/user.css")).read() == b""
 
 
 @asynchronous
@@ -288,3 +288,16 @@ async def test_no_odd_value_brings_a_server_error(tmp_path: Path, value: str) ->
                 answer = await client.session.request(method, odd, data=b"{}" if method == "post" else None)
                 assert answer.status < 500, (method, at, query, await answer.text())
         assert parts(client).queue.remaining() == 0
+
+
+@asynchronous
+async def test_examples_are_templates_with_a_drawing(tmp_path: Path) -> None:
+    async with serving(tmp_path) as client:
+        packs = await (await client.get("/api/workflow_templates")).json()
+        for name in packs.get("carrara", ()):
+            flow = await client.get(f"/api/workflow_templates/carrara/{name}.json")
+            assert "nodes" in await flow.json(content_type=None)
+            drawn = await client.get(f"/api/workflow_templates/carrara/{name}.jpg")
+            assert drawn.headers["Content-Type"] == "image/jpeg" and opened(await drawn.read()).size == (640, 400)
+        assert (await client.get("/api/workflow_templates/carrara/none.jpg")).status in (400, 404)
+        assert (await client.get("/api/workflow_templates/other/hello.json")).status == 404
