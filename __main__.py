@@ -1,5 +1,8 @@
 """`python -m carrara`."""
 
-from .cli import main
+try:
+    from .cli import main
 
-main()
+    main()
+except KeyboardInterrupt:  # while modules were still being imported
+    raise SystemExit(130) from None

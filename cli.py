@@ -61,20 +61,25 @@ def run(
     from . import terminal
     from .engine import Engine
 
-    with (
-        Engine(
-            models=models or (),
-            device=device,
-            dtype=dtype.value,
-            custom_nodes=custom_nodes or (),
-            input_dir=input_dir,
-            output_dir=output,
-            cache=cache or None,
-            workers=workers,
-        ) as engine,
-        terminal.progress(quiet=quiet or json) as sink,
-    ):
-        result = engine.attempt(file, terminal.assignments(set_ or []), partial=partial, on_event=sink)
+    changes = terminal.assignments(set_ or [])
+    try:
+        with (
+            Engine(
+                models=models or (),
+                device=device,
+                dtype=dtype.value,
+                custom_nodes=custom_nodes or (),
+                input_dir=input_dir,
+                output_dir=output,
+                cache=cache or None,
+                workers=workers,
+            ) as engine,
+            terminal.progress(quiet=quiet or json) as sink,
+            terminal.notes(),
+        ):
+            result = engine.attempt(file, changes, partial=partial, on_event=sink)
+    except KeyboardInterrupt:  # before the first node, or again while the run was ending
+        raise Interrupted("stopped by the user") from None
     terminal.show_result(result, json=json, explain=explain, quiet=quiet)
     raise typer.Exit({"done": DONE, "invalid": INVALID, "failed": FAILED, "interrupted": INTERRUPTED}[result.status])
 
@@ -301,20 +306,21 @@ def options(
     """Run, check and convert node workflows for diffusion models."""
 
 
-def fail(error: CarraraError) -> int:
-    """Print an error for people; the exit code it means."""
-    print(f"carrara: {error}", file=sys.stderr)
-    if isinstance(error, Interrupted):
-        return INTERRUPTED
-    return INVALID
+def fail(error: CarraraError, *, json: bool = False) -> int:
+    """Print an error for people and, if so wished, for programs; the exit code it means."""
+    from . import terminal
+
+    terminal.show_unstarted(error, json=json)
+    return INTERRUPTED if isinstance(error, Interrupted) else INVALID
 
 
 def main(arguments: list[str] | None = None) -> Any:
     """Entry point. Typed errors become one readable message and an exit code; nothing else is caught."""
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        app(args=arguments)
+        app(args=words)
     except CarraraError as error:
-        raise SystemExit(fail(error)) from None
+        raise SystemExit(fail(error, json="--json" in words)) from None
     except KeyboardInterrupt:
         print("carrara: interrupted", file=sys.stderr)
         raise SystemExit(INTERRUPTED) from None

@@ -22,10 +22,10 @@ from .builder import Graph as Builder
 from .documents.read import Document, read
 from .documents.signatures import Signatures
 from .documents.write import api_text
-from .errors import CarraraError, DocumentError, InputError, Problem, UnknownNode
+from .errors import CarraraError, InputError, Problem, UnknownNode
 from .executor.cache import Bounded, Cache
 from .executor.events import RunFinished, Sink
-from .executor.graph import Graph
+from .executor.graph import Graph, Node
 from .executor.run import Cancel, Executor, RunResult
 from .executor.spec import Catalog, Listing
 from .executor.store import Store
@@ -38,7 +38,7 @@ from .models.residency import Residency
 from .models.services import KINDS, Models
 from .nodes.catalog import catalogue
 from .nodes.store import Files
-from .result import Pulled, Result
+from .result import Pulled, Result, unreadable
 from .running import Running
 
 Workflow = str | os.PathLike[str] | Mapping[str, Any] | Builder | Graph
@@ -168,9 +168,19 @@ class Engine:
         changes: dict[str, dict[str, Any]] = {}
         for target, value in overrides.items():
             node, name = _locate(document.graph, target)
+            self._known(document.graph[node], name)
             changes.setdefault(node, {})[name] = value
         graph = document.graph.with_inputs(changes)
         return Document(graph, document.form, document.source, document.workflow)
+
+    def _known(self, node: Node, name: str) -> None:
+        """An override of an input that the node does not have would change nothing. Raises InputError."""
+        spec = self.catalogue.get(node.type)
+        if spec is None or spec.variadic or name in node.inputs or spec.input(name.partition(".")[0]):
+            return
+        raise InputError(
+            f"node {node.id} ({node.type}) has no such input", got=name, expected=[port.name for port in spec.inputs]
+        )
 
     def convert(self, workflow: Workflow) -> str:
         """The workflow in API form, as JSON text."""
@@ -181,7 +191,7 @@ class Engine:
         try:
             document = self.read(workflow, overrides)
         except CarraraError as error:
-            return (_unreadable(error),)
+            return (unreadable(error),)
         return self._executor.check(document.graph).problems
 
     def examine(self, graph: Graph, targets: Iterable[str] | None = None) -> Checked:
@@ -247,7 +257,7 @@ class Engine:
         except CarraraError as error:
             if on_event is not None:
                 on_event(RunFinished("invalid", 0.0))
-            return Result("invalid", problems=(_unreadable(error),), error=error)
+            return Result("invalid", problems=(unreadable(error),), error=error)
         ran = self._executor.run(
             document.graph,
             targets=targets,
@@ -348,11 +358,6 @@ def _locate(graph: Graph, target: str) -> tuple[str, str]:
         expected="NODE.input, NODE an id or a title",
         remedy="Ids here: " + ", ".join(list(graph)[:20]),
     )
-
-
-def _unreadable(error: CarraraError) -> Problem:
-    kind = "invalid_prompt" if isinstance(error, DocumentError) else "bad_argument"
-    return Problem("", "", kind, error.message, got=error.got, expected=error.expected, remedy=error.remedy)
 
 
 def inspect_model(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .errors import CarraraError, Problem
+from .errors import CarraraError, DocumentError, Interrupted, Problem
 from .executor.graph import Graph
 from .executor.run import RunResult
 
@@ -49,6 +49,19 @@ class Result:
             "node_seconds": dict(self.node_seconds),
             "problems": [problem.as_json() for problem in self.problems],
         }
+
+
+def unreadable(error: CarraraError) -> Problem:
+    """What kept a workflow from being read, or a run from starting, as one of its problems."""
+    kind = "invalid_prompt" if isinstance(error, DocumentError) else "bad_argument"
+    return Problem("", "", kind, error.message, got=error.got, expected=error.expected, remedy=error.remedy)
+
+
+def unstarted(error: CarraraError) -> Result:
+    """The result where there could be no run."""
+    if isinstance(error, Interrupted):
+        return Result("interrupted", error=error)
+    return Result("invalid", problems=(unreadable(error),), error=error)
 
 
 class Pulled(Mapping[str, tuple[Any, ...]]):

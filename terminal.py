@@ -9,12 +9,13 @@ import json as jsonlib
 import subprocess
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import InputError, Problem, StorageError
+from .errors import CarraraError, InputError, Problem, StorageError
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
     from .executor.events import Event
     from .extensions.packs import Pack
     from .result import Result
+
+
+LONGEST = 900
+"""Characters of one message that people are shown; programs get all of it."""
+MOST_PROBLEMS = 100
+"""Problems of one run that people are shown; `check` lists all."""
 
 
 def assignments(texts: Sequence[str]) -> dict[str, Any]:
@@ -59,13 +66,18 @@ def problem_line(problem: Problem) -> str:
     where = f"node {problem.node}" if problem.node else "workflow"
     if problem.input:
         where += f", {problem.input}"
-    text = f"{where}: {problem.message}"
+    text = f"{clipped(where)}: {clipped(problem.message)}"
     if problem.got is not None:
-        text += f" Got {problem.got!r}"
-        text += f", expected {problem.expected!r}." if problem.expected is not None else "."
+        text += f" Got {clipped(repr(problem.got))}"
+        text += f", expected {clipped(repr(problem.expected))}." if problem.expected is not None else "."
     elif problem.expected is not None:
-        text += f" Expected {problem.expected!r}."
+        text += f" Expected {clipped(repr(problem.expected))}."
     return f"{text} {problem.remedy}".rstrip()
+
+
+def clipped(text: str) -> str:
+    """Its beginning and end, where it is too long to read."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST * 2 // 3]} … {text[-LONGEST // 3 :]}"
 
 
 def show_problems(found: Mapping[Path, Sequence[Problem]], *, json: bool) -> None:
@@ -183,6 +195,14 @@ def progress(*, quiet: bool) -> Iterator[Callable[[Event], None] | None]:
         yield Bars(bars)
 
 
+@contextmanager
+def notes() -> Iterator[None]:
+    """What is no error but should be known, such as an embedding that is not there, as lines for people."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: print(f"note: {clipped(str(message))}", file=sys.stderr)
+        yield
+
+
 def lines(event: Event) -> None:
     """Events as plain lines, for logs."""
     from .executor import events
@@ -224,8 +244,11 @@ def show_result(result: Result, *, json: bool, explain: bool, quiet: bool) -> No
     if explain:
         for id, reason in result.reasons.items():
             print(f"node {id}: {reason}", file=out)
-    for problem in result.problems:
+    for problem in result.problems[:MOST_PROBLEMS]:
         print(f"carrara: {problem_line(problem)}", file=sys.stderr)
+    if len(result.problems) > MOST_PROBLEMS:
+        more = len(result.problems) - MOST_PROBLEMS
+        print(f"carrara: and {more} more problems; `carrara check` lists them all", file=sys.stderr)
     if result.error is not None and not result.problems:
         show_error(result.error)
     for file in result.files if not json else ():
@@ -253,13 +276,28 @@ def show_report(report: Mapping[str, Any], *, json: bool) -> None:
 
 def show_error(error: BaseException) -> None:
     """An error and what caused it, outermost first."""
-    print(f"carrara: {error}", file=sys.stderr)
+    told = str(error)
+    print(f"carrara: {clipped(told)}", file=sys.stderr)
     cause = error.__cause__
     while cause is not None:
         frames = traceback.extract_tb(cause.__traceback__)
         where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-        print(f"  because {type(cause).__name__}: {cause}{where}", file=sys.stderr)
-        cause = cause.__cause__ or cause.__context__
+        text = str(cause)
+        if text not in told:
+            print(f"  because {type(cause).__name__}: {clipped(text)}{where}", file=sys.stderr)
+            told = text
+        elif where:
+            print(f"  raised{where}", file=sys.stderr)
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+
+
+def show_unstarted(error: CarraraError, *, json: bool) -> None:
+    """An error before there was a run; for programs in the form of a run's result."""
+    from .result import unstarted
+
+    print(f"carrara: {clipped(str(error))}", file=sys.stderr)
+    if json:
+        print(jsonlib.dumps(unstarted(error).as_json(), default=str))
 
 
 def run_benchmarks(folder: Path, names: Sequence[str]) -> int:

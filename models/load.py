@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import mmap
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from torch import Tensor, dtype
 
 PICKLES = (".ckpt", ".pt", ".pth", ".bin")
+
+STATE_DEPTH = 4
+"""How often `state_dict` may lie in `state_dict`: a pickle can hold itself."""
 
 TORCH_NAMES = {
     "BOOL": "bool", "U8": "uint8", "I8": "int8", "U16": "uint16", "I16": "int16", "U32": "uint32", "I32": "int32",
@@ -90,7 +94,11 @@ class PickleFile:
         import torch
 
         try:
-            loaded = torch.load(self.path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(self.path))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # old and odd pickles: what comes of them is judged below
+                loaded = torch.load(
+                    self.path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(self.path)
+                )
         except Exception as e:  # the unpickler raises whatever a hostile stream provokes
             raise BadWeights(
                 f"{self.path.name} cannot be read without running code from it",
@@ -98,8 +106,9 @@ class PickleFile:
                 expected="a pickle of tensors only",
                 remedy="Use the .safetensors version of the model, or convert it on a machine you can afford to lose.",
             ) from e
-        while isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
-            loaded = loaded["state_dict"]
+        for _ in range(STATE_DEPTH):
+            if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
+                loaded = loaded["state_dict"]
         if not isinstance(loaded, dict):
             raise BadWeights(f"{self.path.name} holds no table of tensors", got=type(loaded).__name__)
         return {str(k): v for k, v in loaded.items() if isinstance(v, torch.Tensor)}

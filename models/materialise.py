@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import BadWeights, OutOfMemory
 from .blueprint import Blueprint
+from .header import DAMAGED
 from .weights import Reader, TensorFile
 
 if TYPE_CHECKING:
@@ -32,10 +33,25 @@ class Misfit:
 
 
 def misfit(blueprint: Blueprint) -> Misfit:
-    """Compares names and shapes; reads no weights."""
+    """Compares names and shapes; reads no weights. Raises BadWeights for shapes that make no network."""
     import torch
 
-    return _compare(blueprint, blueprint.make(blueprint.config, device=torch.device("meta")))
+    return _compare(blueprint, _empty(blueprint, torch.float32))
+
+
+def _empty(blueprint: Blueprint, dtype: torch.dtype) -> nn.Module:
+    """The network without memory behind it."""
+    import torch
+
+    try:
+        net: nn.Module = blueprint.make(blueprint.config, device=torch.device("meta"), dtype=dtype)
+    except (ValueError, RuntimeError, ArithmeticError) as e:
+        raise BadWeights(
+            f"no {blueprint.role} network can be made of the shapes in the file",
+            got=f"{blueprint.config}: {e}",
+            remedy=DAMAGED,
+        ) from e
+    return net
 
 
 def _compare(blueprint: Blueprint, net: nn.Module) -> Misfit:
@@ -55,11 +71,10 @@ def materialise(blueprint: Blueprint, device: torch.device, dtype: torch.dtype, 
 
     pack: on a processor, lay convolutions out for it; their weights cannot be read back then.
     """
-    import torch
 
     from .layers.packed import pack_convolutions, packable
 
-    net: nn.Module = blueprint.make(blueprint.config, device=torch.device("meta"), dtype=dtype)
+    net = _empty(blueprint, dtype)
     found = _compare(blueprint, net)
     if found.missing or found.shapes:
         raise BadWeights(
@@ -99,6 +114,11 @@ def _tensors(
         for key, like in net.state_dict().items():
             piece = blueprint.weights[key]
             tensor = reader(piece.file)(piece.key).view(like.shape)
+            if like.is_floating_point() and not tensor.is_floating_point():
+                raise BadWeights(
+                    f"the {blueprint.role} network needs fractions in {piece.key!r}",
+                    got=piece.dtype, expected="floating point numbers", remedy=DAMAGED,
+                )  # fmt: skip
             for patch in blueprint.patches:
                 if key in patch.deltas:
                     tensor = patch.applied(key, tensor.to(wide), reader(patch.file))

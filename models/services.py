@@ -93,7 +93,7 @@ class Models:
             raise PathEscape("a model name leads outside its folder", got=name, expected="a name as the list shows it")
         for folder in self.folders.get(kind, ()):
             found = folder / name
-            if found.is_dir() if kind == "diffusers" else found.is_file():
+            if _is_there(found, kind):
                 return found
         known = self.list(kind)
         raise ModelNotFound(
@@ -136,14 +136,28 @@ class Models:
         return places[0] if places else Path("MODELS") / kind
 
 
+def _is_there(path: Path, kind: str) -> bool:
+    try:
+        return path.is_dir() if kind == "diffusers" else path.is_file()
+    except OSError:  # a name too long, for example
+        return False
+
+
 def _names(folder: Path, kind: str) -> Iterator[str]:
     if kind == "diffusers":
         for index in folder.rglob("model_index.json"):
             yield index.parent.relative_to(folder).as_posix()
         return
-    for path, _, files in os.walk(folder, followlinks=True):
+    seen: set[str] = set()
+    for path, below, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(path)
+        if real in seen:  # a link that leads back up
+            below.clear()
+            continue
+        seen.add(real)
         for file in files:
-            if file.endswith(SUFFIXES) or (kind == "configs" and file.endswith(".yaml")):
+            wanted = file.endswith(SUFFIXES) or (kind == "configs" and file.endswith(".yaml"))
+            if wanted and _is_there(Path(path) / file, "file"):  # no pipes, no links to nowhere
                 yield (Path(path) / file).relative_to(folder).as_posix()
 
 

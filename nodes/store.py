@@ -83,7 +83,11 @@ class Files:
         if annotated is not None:
             name, kind = annotated["name"], annotated["kind"]
         path = inside(self.root(kind), name)
-        if not path.is_file():
+        try:
+            there = path.is_file()
+        except OSError as error:  # Python answers False only for some of the reasons
+            raise InputError("this is no file name", got=name[:80], remedy=f"{error.strerror}.") from error
+        if not there:
             raise InputError(f"there is no file {name!r}", remedy=f"Put it into {self.root(kind)}.")
         return path
 

@@ -46,12 +46,18 @@ def read(path: Path, encoder: str, width: int) -> Tensor:
             vectors = reader(piece.key)
     else:
         vectors = _from_pickle(path, encoder, width)
+    if not vectors.ndim or not vectors.numel() or not vectors.is_floating_point():
+        raise BadWeights(
+            f"{path.name} holds no vectors", got=f"{vectors.dtype} {tuple(vectors.shape)}", expected="an embedding"
+        )
     return vectors.reshape(-1, vectors.shape[-1]).float()
 
 
 def _from_pickle(path: Path, encoder: str, width: int) -> Tensor:
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # old and odd pickles: what comes of them is judged below
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as e:  # the unpickler raises whatever a hostile stream provokes
         raise BadWeights(
             f"{path.name} cannot be read without running code from it", got=f"{type(e).__name__}: {e}"[:200],

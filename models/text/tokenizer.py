@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ...errors import TokenizerNotFound
 
@@ -28,6 +29,8 @@ class Tokenizer:
     """Text to token ids, without start and end marks. vocab: token -> id; merges: pairs, best first."""
 
     def __init__(self, vocab: Mapping[str, int], merges: Sequence[tuple[str, str]]) -> None:
+        if not isinstance(vocab, Mapping) or not all(type(i) is int and i >= 0 for i in vocab.values()):
+            raise _damaged("not a table of whole numbers")
         self._vocab = vocab
         self._ranks = {pair: rank for rank, pair in enumerate(merges)}
         self._words: dict[str, tuple[int, ...]] = {}
@@ -42,6 +45,11 @@ class Tokenizer:
     @property
     def size(self) -> int:
         return len(self._vocab)
+
+    @property
+    def rows(self) -> int:
+        """How many rows the table of an encoder must have for these tokens."""
+        return max(self._vocab.values()) + 1
 
     def encode(self, text: str) -> list[int]:
         ids: list[int] = []
@@ -143,7 +151,21 @@ _BYTE_LETTERS = _byte_letters()
 def from_texts(vocab: str, merges: str) -> Tokenizer:
     """vocab: the text of a vocab.json; merges: that of a merges.txt."""
     lines = [line.split() for line in merges.splitlines() if line and not line.startswith("#version")]
-    return Tokenizer(json.loads(vocab), [(pair[0], pair[1]) for pair in lines if len(pair) == 2])
+    return Tokenizer(_table(vocab), [(pair[0], pair[1]) for pair in lines if len(pair) == 2])
+
+
+def _table(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(str(error)[:200]) from error
+
+
+def _damaged(got: str) -> TokenizerNotFound:
+    return TokenizerNotFound(
+        "the vocabulary is damaged", got=got, expected='JSON: {"token": number}',
+        remedy="Use the vocab.json that belongs to the text encoder.",
+    )  # fmt: skip
 
 
 def from_folder(folder: Path) -> Tokenizer | None:
@@ -152,8 +174,9 @@ def from_folder(folder: Path) -> Tokenizer | None:
     if vocab.is_file() and merges.is_file():
         return from_texts(vocab.read_text("utf-8"), merges.read_text("utf-8"))
     if both.is_file():
-        model = json.loads(both.read_text("utf-8")).get("model", {})
-        if model.get("type") == "BPE":
+        whole = _table(both.read_text("utf-8"))
+        model = whole.get("model") if isinstance(whole, dict) else None
+        if isinstance(model, dict) and model.get("type") == "BPE":
             pairs = [tuple(p.split(" ", 1)) if isinstance(p, str) else tuple(p) for p in model["merges"]]
             return Tokenizer(model["vocab"], [(p[0], p[1]) for p in pairs])
     return None

@@ -19,11 +19,17 @@ def find(
 ) -> Tokenizer:
     """The first vocabulary that fits an encoder of `rows` tokens. named: CARRARA_TOKENIZERS; models: model folders."""
     if VOCAB in own.metadata and MERGES in own.metadata:
-        return from_texts(own.metadata[VOCAB], own.metadata[MERGES])
+        tokenizer = from_texts(own.metadata[VOCAB], own.metadata[MERGES])
+        if tokenizer.rows > rows:
+            raise TokenizerNotFound(
+                "the file's vocabulary is not its text encoder's", got=f"tokens up to number {tokenizer.rows - 1}",
+                expected=f"below {rows}", remedy="The file is damaged: download it again, or leave it alone.",
+            )  # fmt: skip
+        return tokenizer
     tried: list[str] = []
     for folder in _folders(own, named, models):
         found = from_folder(folder)
-        if found is not None and found.size <= rows and found.size > rows // 2:
+        if found is not None and found.rows <= rows and found.size > rows // 2:
             return found
         if found is not None:
             tried.append(f"{folder} ({found.size} tokens)")
