@@ -5,16 +5,18 @@ Module names are the checkpoint's key names below `control_model.`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
+from ..errors import BadWeights
 from .layers.blocks import BlockInput
 from .layers.embeddings import timestep_embedding
 from .layers.placement import Placement, zeroed
-from .shapes import unet_config
+from .shapes import shape_of, unet_config
 from .unet import Control, UNetConfig, input_blocks, middle_block, run, vector_embedding
 from .weights import Weights
 
@@ -34,8 +36,11 @@ class ControlNetConfig:
 
 def controlnet_config(w: Weights) -> ControlNetConfig:
     """w: keys below `control_model.`."""
-    numbers = sorted(int(k.split(".")[1]) for k in w if k.startswith("input_hint_block.") and k.endswith(".weight"))
-    shapes = [w.shape(f"input_hint_block.{n}.weight") for n in numbers]
+    found = (re.fullmatch(r"input_hint_block\.(\d{1,3})\.weight", k) for k in w)
+    numbers = sorted(int(m[1]) for m in found if m)
+    shapes = [shape_of(w, f"input_hint_block.{n}.weight", 4) for n in numbers]
+    if not shapes:
+        raise BadWeights("the ControlNet has no hint block")
     return ControlNetConfig(unet_config(w), (shapes[0][1], *(s[0] for s in shapes[:-1])))
 
 

@@ -129,3 +129,13 @@ def test_odd_sizes_and_vectors() -> None:
     y = noise(1, 10, dtype=torch.float64)
     assert net(x, t, context, y=y).shape == (1, 4, 7, 5)
     assert not torch.equal(net(x, t, context, y=y), net(x, t, context))
+
+
+def test_half_precision_is_close() -> None:
+    net = shaken(UNet(CONFIG), torch.float32)
+    want, half = run(net), deepcopy(net).to(torch.bfloat16)
+    if packable(torch.device("cpu"), torch.bfloat16):
+        pack_convolutions(half)
+    got = run(half)
+    assert got.dtype == torch.bfloat16, "inputs of another format are converted"
+    assert float((got.float() - want).pow(2).mean().sqrt() / want.std()) < 0.05
