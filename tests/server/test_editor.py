@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 120_000
+PATIENCE = 240_000
 SETTINGS = '{"Comfy.TutorialCompleted": true, "Comfy.VueNodes.Enabled": false, "Comfy.Queue.QPOV2": false}'
 EXPECTED = ("favicon",)
 
