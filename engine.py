@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from .builder import Graph as Builder
 from .documents.read import Document, read
@@ -39,7 +39,9 @@ from .models.services import KINDS, Models
 from .nodes.catalog import catalogue
 from .nodes.store import Files
 from .result import Pulled, Result, unreadable
-from .running import Running
+
+if TYPE_CHECKING:
+    from .running import Running
 
 Workflow = str | os.PathLike[str] | Mapping[str, Any] | Builder | Graph
 MEMORY_CACHE = 2 << 30
@@ -277,6 +279,8 @@ class Engine:
         partial: bool = False,
     ) -> Running:
         """The same without blocking: `result = await engine.arun(w)`, or `async for event in engine.arun(w)`."""
+        from .running import Running
+
         return Running(
             lambda sink, cancel: self.attempt(
                 workflow, overrides, targets=targets, partial=partial, on_event=sink, cancel=cancel

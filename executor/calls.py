@@ -6,7 +6,6 @@ element; a node with `list[T]` inputs is called once with whole lists.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import EnumType
@@ -117,6 +116,8 @@ class Job:
 
     async def run_async(self) -> Outcome:
         """Call the node on an event loop; several calls run side by side."""
+        import asyncio  # costs as much as the rest of the executor, and few nodes are async
+
         try:
             wanted = self._wanted()
             if wanted:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import queue
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .calls import Job, Outcome
+
+if TYPE_CHECKING:
+    import asyncio
 
 TICK = 0.1
 """Seconds after which a waiting loop looks up, so that Ctrl-C is seen on every platform."""
@@ -60,6 +62,8 @@ class Crew:
 
     def start_async(self, job: Job) -> None:
         """Start an async node on the event loop."""
+        import asyncio
+
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
             self._thread = threading.Thread(target=self._serve, args=(self._loop,), name="carrara-async", daemon=True)
@@ -68,12 +72,16 @@ class Crew:
         asyncio.run_coroutine_threadsafe(self._spawn(job), self._loop)
 
     def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+        import asyncio
+
         asyncio.set_event_loop(loop)
         with self._scope():
             loop.run_forever()
         loop.close()
 
     async def _spawn(self, job: Job) -> None:
+        import asyncio
+
         task = asyncio.get_running_loop().create_task(self._follow(job))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

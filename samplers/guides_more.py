@@ -107,7 +107,7 @@ class Norm:
 
     def start(self, scale: float) -> ChangeResult:
         def follow(x: Tensor, found: Estimates, sigma: float) -> Tensor:
-            kept = found.cond.norm(dim=1, keepdim=True) / (found.guided.norm(dim=1, keepdim=True) + 1e-8)
+            kept: Tensor = found.cond.norm(dim=1, keepdim=True) / (found.guided.norm(dim=1, keepdim=True) + 1e-8)
             return found.guided * kept.clamp(max=1.0) * self.strength
 
         return follow
@@ -178,7 +178,7 @@ def perp_neg(cond: Tensor, uncond: Tensor, empty: Tensor, scale: float, negative
     """Only that part of the negative prompt that does not oppose the positive one: Armandpour et al. 2023,
     arXiv:2304.04968, eq. 6. `empty`: the estimate of the empty prompt. One projection for the whole batch."""
     positive, negative = cond - empty, uncond - empty
-    across = negative - (negative * positive).sum() / (positive.norm() ** 2) * positive
+    across: Tensor = negative - (negative * positive).sum() / (positive.norm() ** 2) * positive
     return empty + scale * (positive - negative_scale * across)
 
 

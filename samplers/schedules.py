@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from .integrate import Row
+from .integrate import Sampler
 from .levels import Levels
 from .prediction import Sampling
 
@@ -143,7 +143,7 @@ def without_second_last(sigmas: list[float]) -> list[float]:
 
 
 def sigmas_for(
-    sampling: Sampling, scheduler: str, steps: int, denoise: float = 1.0, row: Row | None = None
+    sampling: Sampling, scheduler: str, steps: int, denoise: float = 1.0, row: Sampler | None = None
 ) -> list[float]:
     """The levels a run visits. Empty when denoise is 0 or less: there is nothing to do.
 

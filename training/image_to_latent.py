@@ -105,6 +105,7 @@ def make_round(network: Autoencoder, latents: Tensor, scale: float) -> Tensor:
     z = network.cfg.embed_dim
     quant, post = network.quant_conv, network.post_quant_conv
     quant.weight[:z] = torch.einsum("oc,cihw->oihw", whiten, quant.weight[:z].double())
+    assert quant.bias is not None and post.bias is not None
     quant.bias[:z] = whiten @ (quant.bias[:z].double() - mean)
     post.bias += torch.einsum("ochw,c->o", post.weight.double(), mean)
     post.weight.copy_(torch.einsum("ochw,ci->oihw", post.weight.double(), blacken))
