@@ -38,7 +38,7 @@ from .blueprint import Blueprint, LatentFormat
 from .controlnet import ControlNet, controlnet_config
 from .families import families, sd15
 from .family import Family, recognise
-from .layouts import CONTROL, as_control, canonical, diffusers_folder
+from .layouts import CONTROL, as_control, canonical, diffusers_folder, open_folder
 from .load import open_weights
 from .weights import Weights
 
@@ -97,10 +97,11 @@ def load_text(path: Path | str) -> Loaded:
 
 def load_controlnet(path: Path | str) -> Blueprint:
     """A ControlNet in its own or in Diffusers' layout. Raises UnknownFamily where the file holds none."""
-    found = as_control(open_weights(path))
+    path = Path(path)
+    found = as_control(open_folder(path) if path.is_dir() else open_weights(path))
     if found is None:
         raise UnknownFamily(
-            f"{Path(path).name} holds no ControlNet in a known layout", expected=f"{CONTROL}* or Diffusers"
+            f"{path.name} holds no ControlNet in a known layout", expected=f"{CONTROL}* or Diffusers"
         )
     return Blueprint("control", ControlNet, controlnet_config(found), found)
 

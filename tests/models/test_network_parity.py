@@ -101,6 +101,7 @@ def test_controlnet(dtype: torch.dtype, name: str, limit: float, tmp_path: Path)
     theirs = oracles.controlnet(dtype)
     unet = oracles.unet(dtype)
     loaded = load_controlnet(saved(theirs, tmp_path))
+    assert load_controlnet(tmp_path).config == loaded.config, "its folder does as well"
     net = ours(replace(loaded, config=replace(loaded.config, unet=replace(loaded.config.unet, heads=4))), name)
     x, context = noise(2, 4, 16, 16, dtype=dtype), noise(2, 7, 24, dtype=dtype, seed=2)
     hint, t = noise(2, 3, 128, 128, dtype=dtype, seed=3), torch.tensor([3.0, 987.0])
