@@ -41,7 +41,6 @@ class Tangent:
     predictor: int = 4
     corrector: int = 5
     scale: float = 1.0
-    trust: float | None = 0.3
 
     def init(self, run: Run) -> None:
         return None
@@ -52,32 +51,12 @@ class Tangent:
         estimates: tuple[Tensor, ...] = (span.first.guided,)
         if state is not None:
             levels, estimates = (span.s, *state.levels), (span.first.guided, *state.estimates)
-            mended = self.mean(path, levels[: self.corrector], estimates, levels[1], span.s)
-            x = move(path, state.x, mended, levels[1], span.s)
-        x0 = self.mean(path, levels[: self.predictor], estimates, span.s, span.t)
+            weights = self.weights(path, levels[: self.corrector], levels[1], span.s)
+            x = move(path, state.x, mix(weights, list(estimates[: self.corrector])), levels[1], span.s)
+        weights = self.weights(path, levels[: self.predictor], span.s, span.t)
+        x0 = mix(weights, list(estimates[: self.predictor]))
         most = max(self.predictor, self.corrector) - 1
         return Proposal(x0, x), Trail(levels[:most], estimates[:most], x)
-
-    def mean(
-        self, path: Path, nodes: tuple[float, ...], estimates: tuple[Tensor, ...], s: float, t: float
-    ) -> Tensor:
-        """Mean of D over the step, per item by as many estimates as help.
-
-        Going from k to k + 1 estimates must change the mean by less than `trust` times what the step before it did;
-        where it does not, the estimates are not smooth enough for that order and the item stays at k.
-        """
-        orders = [mix(self.weights(path, nodes[:k], s, t), list(estimates[:k])) for k in range(1, len(nodes) + 1)]
-        if self.trust is None or len(orders) < 3:
-            return orders[-1]
-        mean, step = orders[1], orders[1] - orders[0]
-        size, gate = length(step), None
-        for lower, higher in zip(orders[1:], orders[2:], strict=False):
-            change = higher - lower
-            now = length(change)
-            helps = (now < self.trust * size).to(change.dtype)
-            gate = helps if gate is None else gate * helps
-            mean, size = mean + gate * change, now
-        return mean
 
     def weights(self, path: Path, nodes: Sequence[float], s: float, t: float) -> list[float]:
         """Weights of the estimates at `nodes` in the mean of D over the step."""
@@ -95,12 +74,6 @@ class Tangent:
 
     def sine(self, v: float) -> float:
         return 1.0 if math.isinf(v) else self.scale * v / math.hypot(1.0, self.scale * v)
-
-
-def length(x: Tensor) -> Tensor:
-    """Euclidean length per item, shaped to broadcast."""
-    norms: Tensor = x.flatten(1).norm(dim=1)
-    return norms.reshape(-1, *([1] * (x.ndim - 1)))
 
 
 def ratio(path: Path, sigma: float) -> float:
