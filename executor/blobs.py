@@ -42,7 +42,7 @@ class Blobs:
             with part.open("wb") as file:
                 file.write(data)
             part.replace(path)
-        except OSError:
+        except BaseException:  # Ctrl-C too leaves nothing half-written
             part.unlink(missing_ok=True)
             raise
 

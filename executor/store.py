@@ -150,9 +150,9 @@ class Store:
             self._db = None
         if isinstance(error, sqlite3.OperationalError) or not isinstance(error, sqlite3.DatabaseError):
             return
-        for suffix in ("", "-wal", "-shm"):
-            (self._folder / f"index.sqlite{suffix}").unlink(missing_ok=True)
         try:
+            for suffix in ("", "-wal", "-shm"):
+                (self._folder / f"index.sqlite{suffix}").unlink(missing_ok=True)
             self._open()
         except (sqlite3.Error, OSError) as again:
             self._troubles.append(f"the result store in {self._folder} could not be made anew: {again}")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from carrara.cli import main
+from carrara.executor.store import JsonCodec, Store
 from carrara.models.services import EMBEDDED
 
 ONE = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
@@ -204,3 +205,17 @@ def test_a_cache_that_cannot_be_used_costs_no_run(tmp_path: Path, capsys: pytest
     capsys.readouterr()
     assert call("run", path, "--cache", cache, "--json") == 0
     assert strict(capsys.readouterr().out)["executed"] == []
+
+
+def test_a_damaged_index_that_cannot_be_removed_is_only_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "index.sqlite").write_bytes(b"no database" * 999)
+
+    def refuse(self: Path, missing_ok: bool = False) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    store = Store(tmp_path, JsonCodec())
+    store.begin()
+    assert any("could not be made anew" in trouble for trouble in store.troubles())
+    assert store.fetch([b"k" * 16]) == {}
+    store.close()
