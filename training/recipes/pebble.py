@@ -53,7 +53,7 @@ UNET = UNetConfig(
 MIX = text_to_latent.Mix(prompts=24, repeats=2)
 TEXT_PLAN = Plan(steps=900, rate=1e-3, warmup=50, cooldown=300, average=0.99)
 VAE_PLAN = Plan(steps=4500, rate=1.5e-3, warmup=100, cooldown=2500, decay=1e-4, average=0.998)
-UNET_PLAN = Plan(steps=9500, rate=1e-3, warmup=300, cooldown=2500)
+UNET_PLAN = Plan(steps=7000, rate=1e-3, warmup=300, cooldown=2500)
 DECODER_PLAN = Plan(steps=2500, rate=6e-4, warmup=50, cooldown=1500, decay=1e-4, average=0.998)
 
 
@@ -64,7 +64,7 @@ class Pebble:
     seed: int = 11
     merges: int = 1400
     vocabulary_scenes: int = 20_000
-    scenes: int = 24_576
+    scenes: int = 12_288
     captions: int = 4
     vae: VAEConfig = VAE
     unet: UNetConfig = UNET
