@@ -10,6 +10,8 @@ from typing import Any
 from ..models.preview import Preview
 
 SIDE = 512
+CELL = 8
+"""Pixels that a latent cell becomes, as it will in the picture."""
 QUALITY = 95
 PATIENCE = 0.25
 """Seconds a node's end waits for its last preview."""
@@ -21,7 +23,8 @@ def jpeg(preview: Any) -> bytes | None:
 
     if isinstance(preview, Preview):
         values = (preview.picture() * 255).byte().numpy()
-        picture = Image.fromarray(values)
+        whole = Image.fromarray(values)
+        picture = whole.resize((whole.width * CELL, whole.height * CELL), Image.Resampling.BICUBIC)
     elif isinstance(preview, Image.Image):
         picture = preview.copy()
     elif isinstance(preview, tuple) and len(preview) == 3 and isinstance(preview[1], Image.Image):

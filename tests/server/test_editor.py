@@ -21,7 +21,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 240_000
 SETTINGS = '{"Comfy.TutorialCompleted": true, "Comfy.VueNodes.Enabled": false, "Comfy.Queue.QPOV2": false}'
-EXPECTED = ("favicon",)
+BLOCKED = "Content Security Policy"
+"""The editor looks for models and news of its makers elsewhere; our policy stops it, and the browser says so."""
 
 
 def missing() -> str:
@@ -122,7 +123,7 @@ def test_from_a_file_to_a_picture_and_back_after_a_restart(tmp_path: Path) -> No
             drag_in_and_connect(editor)
             run(editor)
             assert not editor.outside, "a request left the machine"
-            assert [text for text in editor.troubles if not any(word in text for word in EXPECTED)] == []
+            assert [text for text in editor.troubles if BLOCKED not in text] == []
             editor.page.close()
         assert list((tmp_path / "output-directory").glob("hello_*.png"))
         with server(tmp_path, url.rsplit(":", 1)[1]) as again:
