@@ -28,6 +28,8 @@ FLUSH_ROWS = 256
 FLUSH_SECONDS = 1.0
 TOUCH_SECONDS = 600.0
 """How exactly it is known when a result was last used: noting it is a write, and reading should not write."""
+FAULTS = (sqlite3.Error, OSError, UnicodeError)
+"""What a bad disk or a damaged index raises; UnicodeError comes from SQLite's own words about a garbled schema."""
 CREATE = """
 CREATE TABLE IF NOT EXISTS entry (
     key BLOB PRIMARY KEY, meta BLOB NOT NULL, payload BLOB, sum BLOB NOT NULL, size INTEGER NOT NULL, used REAL NOT NULL
@@ -111,7 +113,7 @@ class Store:
                 if self._db is None:
                     self._open()
                 self._refresh()
-            except (sqlite3.Error, OSError) as error:
+            except FAULTS as error:
                 self._broken(error)
 
     def _open(self) -> None:
@@ -148,13 +150,13 @@ class Store:
         if self._db is not None:
             self._db.close()
             self._db = None
-        if isinstance(error, sqlite3.OperationalError) or not isinstance(error, sqlite3.DatabaseError):
+        if isinstance(error, sqlite3.OperationalError) or not isinstance(error, sqlite3.DatabaseError | UnicodeError):
             return
         try:
             for suffix in ("", "-wal", "-shm"):
                 (self._folder / f"index.sqlite{suffix}").unlink(missing_ok=True)
             self._open()
-        except (sqlite3.Error, OSError) as again:
+        except FAULTS as again:
             self._troubles.append(f"the result store in {self._folder} could not be made anew: {again}")
 
     def troubles(self) -> list[str]:
@@ -177,7 +179,7 @@ class Store:
             try:
                 for start in range(0, len(wanted), BATCH):
                     self._fetch(wanted[start : start + BATCH], found)
-            except sqlite3.Error as error:
+            except FAULTS as error:
                 self._broken(error)
             return found
 
@@ -235,7 +237,7 @@ class Store:
             if self._db is not None:
                 try:
                     self._drop(self._db, [key])
-                except sqlite3.Error as error:
+                except FAULTS as error:
                     self._broken(error)
 
     # --- writing -------------------------------------------------------------------------------------------
@@ -255,7 +257,7 @@ class Store:
                 sum = checksum(data)
                 if len(data) > INLINE:
                     self._blobs.write(sum, data)
-            except (sqlite3.Error, OSError) as error:
+            except FAULTS as error:
                 self._troubles.append(f"a result could not be stored: {error}")
                 return False
             size = len(data) + len(meta) + ROW_BYTES
@@ -277,7 +279,7 @@ class Store:
             try:
                 self._write_rows(self._db)
                 self._evict(self._db)
-            except (sqlite3.Error, OSError) as error:
+            except FAULTS as error:
                 self._broken(error)
 
     def close(self) -> None:
