@@ -6,7 +6,7 @@ import os
 import resource
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -108,21 +108,23 @@ def test_many_writers_never_overwrite_each_other(files):
     assert len({path.read_bytes() for path in files.output_dir.iterdir()}) == 80
 
 
-@pytest.fixture
+@contextmanager
 def small_disk():
-    """Writing more than 1 KB to a file fails, as on a full disk."""
+    """Writing more than 1 KB to a file fails, as on a full disk. Short: the test runner's own log is a file too."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1024, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_failed_write_leaves_nothing(files, small_disk):
+def test_a_failed_write_leaves_nothing(files):
     slot = files.slot("x")
-    with pytest.raises(StorageError, match="cannot write"):
+    with pytest.raises(StorageError, match="cannot write"), small_disk():
         files.save(slot, 1, "png", bytes(5000))
     write_file(files.output_dir / "kept", b"old")
-    with pytest.raises(StorageError):
+    with pytest.raises(StorageError), small_disk():
         write_file(files.output_dir / "kept", bytes(5000))
     assert [path.name for path in files.output_dir.iterdir()] == ["kept"]
     assert (files.output_dir / "kept").read_bytes() == b"old"
