@@ -38,13 +38,20 @@ def unet_config(w: Weights, *, heads: int = 8, head_dim: int | None = None) -> U
         context_dim=shape_of(w, f"{first}.attn2.to_k.weight", 2)[1] if first else 0,
         heads=_number(w, UNET_HEADS, heads),
         head_dim=None if UNET_HEADS in w.metadata else head_dim,
-        linear_projection=first is not None and len(w.shape(first.split(".transformer")[0] + ".proj_in.weight")) == 2,
+        linear_projection=first is not None and _linear(w, first.split(".transformer")[0] + ".proj_in.weight"),
         adm_channels=shape_of(w, "label_emb.0.0.weight", 2)[1] if "label_emb.0.0.weight" in w else None,
     )
     for width, depth in zip(widths, config.transformer_depth, strict=True):
         if depth and (width % 32 or width % (config.head_dim or config.heads)):
             raise BadWeights("the U-Net's width does not divide into its heads", got=width, expected=config.heads)
     return config
+
+
+def _linear(w: Weights, key: str) -> bool:
+    """Whether that weight is a matrix, not a 1x1 convolution."""
+    if key not in w:
+        raise BadWeights(f"the weights lack {key}", remedy="The file is incomplete.")
+    return len(w.shape(key)) == 2
 
 
 def vae_config(w: Weights) -> VAEConfig:
