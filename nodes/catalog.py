@@ -11,6 +11,7 @@ def catalogue() -> Catalog:
         conditioning,
         controlnet,
         custom_sampling,
+        guidance,
         guiders,
         image_batch,
         image_composite,
@@ -35,6 +36,7 @@ def catalogue() -> Catalog:
         schedulers,
         strings,
         unet_denoise,
+        unet_patches,
         vae,
     )
 
@@ -49,6 +51,8 @@ def catalogue() -> Catalog:
         schedulers,
         guiders,
         model_sampling,
+        guidance,
+        unet_patches,
         unet_denoise,
         vae,
         latents,

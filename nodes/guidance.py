@@ -1,0 +1,139 @@
+"""How a model is guided, from the estimates of both prompts alone. RescaleCFG and APG: sampling.py."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+from ..executor.spec import Extra, Out, Range, node
+from ..models.handles import Model
+from ..models.values import Conditioning
+
+CATEGORY = "advanced/guidance"
+CHANGED = "The model to change."
+WIDE = Range(0.0, 100.0, step=0.01)
+
+Patched = Annotated[Model, Out("patched_model"), "The model, guided that way."]
+
+
+@node("CFGZeroStar", category=CATEGORY)
+def cfg_zero_star(model: Annotated[Model, CHANGED]) -> Patched:
+    """Scale the negative estimate to its best match with the positive one: Fan et al. 2025, arXiv:2503.18886."""
+    from ..samplers.guides_more import ZeroStar
+
+    return model.but(guiding=model.guiding.with_after(ZeroStar()))
+
+
+@node("CFGNorm", category=CATEGORY, experimental=True)
+def cfg_norm(
+    model: Annotated[Model, CHANGED], strength: Annotated[float, WIDE, "Of what is left."] = 1.0
+) -> Patched:  # fmt: skip
+    """Keep the guided estimate no longer than the positive one at each cell."""
+    from ..samplers.guides_more import Norm
+
+    return model.but(guiding=model.guiding.with_after(Norm(strength)))
+
+
+@node("TCFG", category=CATEGORY, title="Tangential Damping CFG")
+def tcfg(model: Annotated[Model, CHANGED]) -> Patched:
+    """Keep of the negative direction what it shares with the positive one: Kwon et al. 2025, arXiv:2503.18137."""
+    from ..samplers.guides_more import TangentialDamping
+
+    return model.but(guiding=model.guiding.with_before(TangentialDamping()))
+
+
+@node("Mahiro", category="_for_testing", title="Mahiro CFG", experimental=True)
+def mahiro(model: Annotated[Model, CHANGED]) -> Patched:
+    """Lean towards the positive prompt where the two disagree."""
+    from ..samplers.guides_more import Mahiro
+
+    return model.but(guiding=model.guiding.with_after(Mahiro()))
+
+
+@node("RenormCFG", category="advanced/model")
+def renorm_cfg(
+    model: Annotated[Model, CHANGED],
+    cfg_trunc: Annotated[float, WIDE, "Guidance only below this sigma."] = 100.0,
+    renorm_cfg: Annotated[float, WIDE, "Longest result, in lengths of the positive estimate; 0: no limit."] = 1.0,
+) -> Model:
+    """Bound the length of the guided estimate: Qin et al. 2025, arXiv:2503.21758."""
+    from ..samplers.guides_more import Renorm
+
+    return model.but(guiding=replace(model.guiding, combine=Renorm(cfg_trunc, renorm_cfg)))
+
+
+@node("Epsilon Scaling", category="model_patches/unet")
+def epsilon_scaling(
+    model: Annotated[Model, CHANGED],
+    scaling_factor: Annotated[
+        float, Range(0.5, 1.5, step=0.001), Extra({"display": "number"}), "The predicted noise is divided by it."
+    ] = 1.005,
+) -> Model:
+    """Shrink the predicted noise a little, against exposure bias: Ning et al. 2023, arXiv:2308.15321."""
+    from ..samplers.guides_more import EpsilonScaling
+
+    return model.but(guiding=model.guiding.with_after(EpsilonScaling(scaling_factor)))
+
+
+@node("GuidanceInterval", category=CATEGORY, title="Guidance Interval")
+def guidance_interval(
+    model: Annotated[Model, CHANGED],
+    start_percent: Annotated[float, Range(0.0, 1.0, step=0.001), "Guidance from this share of the run."] = 0.0,
+    end_percent: Annotated[float, Range(0.0, 1.0, step=0.001), "Guidance until this share of the run."] = 1.0,
+) -> Model:
+    """Guide only between two noise levels; elsewhere follow the positive prompt alone: arXiv:2404.07724."""
+    from ..samplers.guides_more import Interval
+
+    levels, inside = model.sampling.levels, model.guiding.combine
+    span = Interval(levels.percent_to_sigma(end_percent), levels.percent_to_sigma(start_percent), inside)
+    return model.but(guiding=replace(model.guiding, combine=span))
+
+
+@node("DynamicThresholding", category=CATEGORY, title="Dynamic Thresholding")
+def dynamic_thresholding(
+    model: Annotated[Model, CHANGED],
+    mimic_scale: Annotated[float, WIDE, "The strength whose range of values is kept."] = 7.0,
+    percentile: Annotated[float, Range(0.5, 1.0, step=0.001), "Share of values inside that range."] = 0.995,
+) -> Model:
+    """Strong guidance without burnt colours: Saharia et al. 2022, arXiv:2205.11487, section 2.3."""
+    from ..samplers.guides_more import DynamicThreshold
+
+    return model.but(guiding=model.guiding.with_after(DynamicThreshold(mimic_scale, percentile)))
+
+
+@node(
+    "PerpNeg", category="_for_testing", title="Perp-Neg (DEPRECATED by PerpNegGuider)", experimental=True,
+    deprecated=True,
+)  # fmt: skip
+def perp_neg(
+    model: Annotated[Model, CHANGED],
+    empty_conditioning: Annotated[Conditioning, "The empty prompt."],
+    neg_scale: Annotated[float, Range(0.0, 100.0, step=0.01), "Weight of the negative prompt."] = 1.0,
+) -> Model:
+    """Of the negative prompt only what does not oppose the positive one: arXiv:2304.04968."""
+    from ..models.second_looks import EmptyPrompt
+
+    return model.but(looks=(*model.looks, EmptyPrompt(empty_conditioning, neg_scale)))
+
+
+@node("PerturbedAttentionGuidance", category="model_patches/unet")
+def perturbed_attention_guidance(
+    model: Annotated[Model, CHANGED],
+    scale: Annotated[float, Range(0.0, 100.0, step=0.01, round=0.01), "0: off."] = 3.0,
+) -> Model:
+    """Push away from what the model makes without self-attention in its middle: Ahn et al. 2024, arXiv:2403.17377."""
+    from ..models.second_looks import PerturbedAttention
+
+    return model.but(looks=(*model.looks, PerturbedAttention(scale)))
+
+
+@node("SelfAttentionGuidance", category="_for_testing", title="Self-Attention Guidance", experimental=True)
+def self_attention_guidance(
+    model: Annotated[Model, CHANGED],
+    scale: Annotated[float, Range(-2.0, 5.0, step=0.01), "0: off."] = 0.5,
+    blur_sigma: Annotated[float, Range(0.0, 10.0, step=0.1), "Cells."] = 2.0,
+) -> Model:
+    """Push away from what the model makes where it looks most, blurred: Hong et al. 2022, arXiv:2210.00939."""
+    from ..models.second_looks import SelfAttention
+
+    return model.but(looks=(*model.looks, SelfAttention(scale, blur_sigma)))
