@@ -25,6 +25,7 @@ INLINE = 32 * 1024
 ROW_BYTES = 512
 BATCH = 400
 FLUSH_ROWS = 256
+BUSY_SECONDS = 5.0
 FLUSH_SECONDS = 1.0
 TOUCH_SECONDS = 600.0
 """How exactly it is known when a result was last used: noting it is a write, and reading should not write."""
@@ -117,8 +118,22 @@ class Store:
                 self._broken(error)
 
     def _open(self) -> None:
+        """Two processes that make the index at once get in each other's way in steps that do not wait by themselves."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        db = sqlite3.connect(self._folder / "index.sqlite", timeout=5.0, isolation_level=None, check_same_thread=False)
+        latest = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                self._db = self._connect()
+                break
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > latest:
+                    raise
+                time.sleep(0.01)
+        self._version = -1
+
+    def _connect(self) -> sqlite3.Connection:
+        file = self._folder / "index.sqlite"
+        db = sqlite3.connect(file, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=NORMAL")
@@ -128,12 +143,12 @@ class Store:
             db.execute(CREATE)
             for index in INDEXES:
                 db.execute(index)
-            db.execute(f"PRAGMA user_version={FORMAT}")
+            if found != FORMAT:
+                db.execute(f"PRAGMA user_version={FORMAT}")
         except BaseException:
             db.close()
             raise
-        self._db = db
-        self._version = -1
+        return db
 
     def _refresh(self) -> None:
         assert self._db is not None

@@ -285,6 +285,19 @@ def test_two_processes_share_a_store(tmp_path: Path, root: Path) -> None:
         assert out.splitlines()[-1] == "wrong 0 troubles []"
 
 
+def test_an_index_that_is_being_made_is_waited_for(tmp_path: Path) -> None:
+    import sqlite3
+    import threading
+
+    other = sqlite3.connect(tmp_path / "index.sqlite", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN EXCLUSIVE")
+    threading.Timer(0.3, lambda: other.execute("COMMIT")).start()
+    store = opened(tmp_path)
+    assert store.troubles() == []
+    store.close()
+    other.close()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="kills with SIGKILL")
 def test_a_killed_writer_leaves_a_whole_store(tmp_path: Path, root: Path) -> None:
     for turn in range(3):
