@@ -228,9 +228,7 @@ class Continuous:
 
     @cached_property
     def sigmas(self) -> Tensor:
-        import torch
-
-        return torch.linspace(math.log(self.low), math.log(self.high), 1000).exp()
+        return log_spaced(self.low, self.high)
 
     @cached_property
     def sigma_min(self) -> float:
@@ -259,9 +257,7 @@ class ContinuousAngle:
 
     @cached_property
     def sigmas(self) -> Tensor:
-        import torch
-
-        return torch.linspace(math.log(self.low), math.log(self.high), 1000).exp()
+        return log_spaced(self.low, self.high)
 
     @cached_property
     def sigma_min(self) -> float:
@@ -294,9 +290,7 @@ class ContinuousRatio:
 
     @cached_property
     def sigmas(self) -> Tensor:
-        import torch
-
-        return torch.linspace(math.log(self.low), math.log(self.high), 1000).exp()
+        return log_spaced(self.low, self.high)
 
     @cached_property
     def sigma_min(self) -> float:
@@ -317,6 +311,13 @@ class ContinuousRatio:
 
     def percent_to_sigma(self, percent: float) -> float:
         return log_between(self, percent)
+
+
+def log_spaced(low: float, high: float) -> Tensor:
+    """A thousand levels, even in log sigma, ascending."""
+    import torch
+
+    return torch.linspace(math.log(low), math.log(high), 1000).exp()
 
 
 def log_between(levels: Levels, percent: float) -> float:
