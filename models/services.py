@@ -7,7 +7,7 @@ A folder given to the engine is laid out as the ecosystem's (`checkpoints/ loras
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -55,13 +55,15 @@ EMBEDDED = Path(__file__).parent / "embedded"
 class Models:
     """Where the files of each kind lie, first folder first.
 
-    roots: the model folders themselves. tokenizers: folders named for vocabularies.
+    roots: the model folders themselves. tokenizers: folders named for vocabularies. views: live tables of folders,
+    such as foreign packs write into; the first that knows a kind speaks for it.
     """
 
     folders: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     roots: tuple[Path, ...] = ()
     tokenizers: tuple[Path, ...] = ()
     allow_download: bool = False
+    views: list[Callable[[str], Sequence[Path] | None]] = field(default_factory=list, repr=False, compare=False)
     _vocabularies: dict[tuple[object, ...], Tokenizer] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -83,6 +85,17 @@ class Models:
         named = tuple(Path(t).expanduser() for t in tokenizers)
         return cls({k: tuple(dict.fromkeys(v)) for k, v in folders.items()}, tuple(roots), named, allow_download)
 
+    @property
+    def home(self) -> Path:
+        """The first model folder."""
+        return self.roots[0].absolute() if self.roots else Path("models").absolute()
+
+    def places(self, kind: str) -> Sequence[Path]:
+        """Where files of a kind lie now, first folder first."""
+        kind = ALIASES.get(kind, kind)
+        seen = (view(kind) for view in self.views)
+        return next((found for found in seen if found is not None), self.folders.get(kind, ()))
+
     def find(self, kind: str, name: str) -> Path:
         """The file (or Diffusers folder) of that name. Raises ModelNotFound, PathEscape."""
         kind = ALIASES.get(kind, kind)
@@ -91,7 +104,7 @@ class Models:
         relative = PurePosixPath(name)
         if not name or relative.is_absolute() or ".." in relative.parts or Path(name).is_absolute():
             raise PathEscape("a model name leads outside its folder", got=name, expected="a name as the list shows it")
-        for folder in self.folders.get(kind, ()):
+        for folder in self.places(kind):
             found = folder / name
             if _is_there(found, kind):
                 return found
@@ -105,7 +118,7 @@ class Models:
     def list(self, kind: str) -> tuple[str, ...]:
         """Names of a kind, folders below included, sorted. Unknown kinds are empty."""
         kind = ALIASES.get(kind, kind)
-        found = (name for folder in self.folders.get(kind, ()) for name in _names(folder, kind))
+        found = (name for folder in self.places(kind) for name in _names(folder, kind))
         return tuple(sorted(dict.fromkeys(found), key=str.lower))
 
     def fingerprint(self, kind: str, name: str) -> str:
@@ -132,7 +145,7 @@ class Models:
         return self._vocabularies[key]
 
     def _home(self, kind: str) -> Path:
-        places = [f for f in self.folders.get(kind, ()) if f != EMBEDDED]
+        places = [f for f in self.places(kind) if f != EMBEDDED]
         return places[0] if places else Path("MODELS") / kind
 
 
