@@ -35,7 +35,10 @@ else:
 
 @dataclass(frozen=True, eq=False)
 class Latent:
-    """samples: b c h w, unscaled VAE output. noise_mask: b|1 1 H W of any size, 1 = generate."""
+    """samples: b c h w, unscaled VAE output. noise_mask: b|1 1 H W of any size, 1 = generate.
+
+    extra: what foreign nodes keep beside these; nothing here reads it.
+    """
 
     socket: ClassVar[str] = "LATENT"
 
@@ -43,6 +46,7 @@ class Latent:
     noise_mask: Tensor | None = None
     batch_index: tuple[int, ...] | None = None
     kind: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
     def with_samples(self, samples: Tensor) -> Latent:
         return replace(self, samples=samples)
@@ -73,7 +77,10 @@ class ControlUse:
 
 @dataclass(frozen=True, eq=False)
 class CondEntry:
-    """One text with where and when it counts. cond: 1 tokens dim; pooled: 1 dim."""
+    """One text with where and when it counts. cond: 1 tokens dim; pooled: 1 dim.
+
+    extra: what foreign nodes say beside these, under their names.
+    """
 
     cond: Tensor
     pooled: Tensor | None = None
