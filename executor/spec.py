@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from typing import Any as _Any
 
 from ..errors import DeclarationError
-from .context import Blocker, Context, Expand, Lazy, Listing, Services, Shown
+from .context import Blocker, Context, Expand, Lazy, Listing, NeedsInput, Services, Shown
 from .declare import Reader
 from .ports import (
     SPEC,
@@ -34,6 +34,7 @@ from .ports import (
     Upload,
     spec_of,
 )
+from .views import object_info
 
 if TYPE_CHECKING:
     Any = _Any
@@ -58,6 +59,7 @@ __all__ = [
     "Input",
     "Lazy",
     "Listing",
+    "NeedsInput",
     "NodeSpec",
     "Optional",
     "Out",
@@ -69,6 +71,7 @@ __all__ = [
     "Text",
     "Upload",
     "node",
+    "object_info",
     "spec_of",
 ]
 
