@@ -1,0 +1,103 @@
+"""The host of foreign packs: one for each engine that has any, and the home of all their state."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..errors import Unsupported
+from ..executor.spec import Catalog, Context, NodeSpec, Services
+from .border import Border
+from .modules import Modules
+from .plain import plain_border
+
+
+class Channel(Protocol):
+    """The way to whoever watches: the server's sockets and routes, or nobody."""
+
+    client_id: str | None
+    last_node_id: str | None
+    last_prompt_id: str | None
+    routes: list[tuple[str, str, Callable[..., Any]]]
+    """Method, path and handler, as packs registered them."""
+    prompt_handlers: list[Callable[[dict[str, Any]], dict[str, Any]]]
+
+    def send(self, event: str | int, data: Any, client: str | None = None) -> None:
+        """Tell one client, or all."""
+        ...
+
+    def queue_remaining(self) -> int:
+        """Jobs that run or wait."""
+        ...
+
+
+class Nobody:
+    """No server: routes are collected, messages dropped."""
+
+    def __init__(self) -> None:
+        self.client_id: str | None = None
+        self.last_node_id: str | None = None
+        self.last_prompt_id: str | None = None
+        self.routes: list[tuple[str, str, Callable[..., Any]]] = []
+        self.prompt_handlers: list[Callable[[dict[str, Any]], dict[str, Any]]] = []
+
+    def send(self, event: str | int, data: Any, client: str | None = None) -> None:
+        return None
+
+    def queue_remaining(self) -> int:
+        return 0
+
+
+class Host:
+    """What foreign packs of one engine share.
+
+    services: the engine's. catalogue: gives the engine's nodes once all packs are in. base: the folder that stands for
+    the program's own, where packs look for `custom_nodes` and `models`. Raises Unsupported where a real ComfyUI runs
+    in this process already, unless `beside` it.
+    """
+
+    def __init__(
+        self,
+        services: Services | None = None,
+        catalogue: Callable[[], Mapping[str, NodeSpec]] = Catalog,
+        *,
+        base: Path | None = None,
+        channel: Channel | None = None,
+        border: Border | None = None,
+        beside: bool = False,
+    ) -> None:
+        if not beside and any(name in sys.modules for name in ("folder_paths", "comfy.model_management")):
+            raise Unsupported(
+                "this process runs ComfyUI already, which has the packs' modules itself",
+                remedy="Load packs there, or start Carrara in a process of its own.",
+            )
+        self.services: Services = services or {}
+        self.catalogue = catalogue
+        self.base = base or Path.cwd()
+        self.channel: Channel = channel or Nobody()
+        self.border = border or plain_border()
+        self.modules = Modules(self)
+        self.packs: list[Any] = []
+        self.instances = Instances()
+
+
+class Instances:
+    """The objects of foreign node classes: one for each node of a prompt, kept while successive prompts have it."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, type], Any] = {}
+        self._prompt: Mapping[str, Any] | None = None
+
+    def of(self, kind: type, ctx: Context) -> Any:
+        prompt = ctx.prompt
+        if prompt is not None and prompt is not self._prompt:
+            self._prompt = prompt
+            for key in [key for key in list(self._made) if key[0].partition(".")[0] not in prompt]:
+                self._made.pop(key, None)
+        key = (ctx.node_id, kind)
+        found = self._made.get(key)
+        if found is None:
+            found = self._made[key] = kind()
+        return found

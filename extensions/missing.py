@@ -1,0 +1,102 @@
+"""What foreign code asks for and does not get: one error, naming the pack, the attribute and how things stand."""
+
+from __future__ import annotations
+
+import sys
+from types import FunctionType
+from typing import Any
+
+from ..errors import Unsupported
+from .known import status
+
+PACK = "__carrara_pack__"
+"""The key in a pack's builtins under which its name stands."""
+
+
+class Missing(Unsupported):
+    """A name of the ecosystem that is not here. `dotted`: its full name; `pack`: who asked; `status`: why not."""
+
+    def __init__(self, dotted: str, pack: str = "") -> None:
+        self.dotted = dotted
+        self.pack = pack or asking()
+        self.status = status(dotted)
+        super().__init__(
+            f"{self.pack or 'a pack'} asks for {dotted}",
+            got=self.status.value,
+            remedy=self.status.remedy,
+        )
+
+
+class MissingModule(Missing, ModuleNotFoundError):
+    """`import comfy.nothing`."""
+
+    def __init__(self, dotted: str, pack: str = "") -> None:
+        super().__init__(dotted, pack)
+        self.name = dotted
+
+
+class MissingName(Missing, ImportError):
+    """`from comfy.utils import nothing`."""
+
+    def __init__(self, dotted: str, pack: str = "") -> None:
+        super().__init__(dotted, pack)
+        self.name = dotted.rpartition(".")[0]
+
+
+class MissingAttribute(Missing, AttributeError):
+    """`comfy.utils.nothing`, or anything done with a placeholder."""
+
+
+def asking() -> str:
+    """The pack whose code is running: the nearest frame with a pack's builtins."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        found = frame.f_builtins.get(PACK)
+        if found is not None:
+            return str(found)
+        frame = frame.f_back  # type: ignore[assignment]
+    return ""
+
+
+class Placeholder(type):
+    """The class of stand-ins for names that the reference has and this version has not.
+
+    A stand-in may be subclassed, annotate, decorate, and nothing is an instance of it. Whatever else is done with it
+    raises MissingAttribute, so that a pack loses the node that needs the name and no other.
+    """
+
+    __dotted__: str
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        if len(args) == 1 and not kwargs and isinstance(args[0], FunctionType | type) and cls.__bases__ == (object,):
+            return args[0]  # used as a decorator
+        raise MissingAttribute(cls.__dotted__)
+
+    def __getattr__(cls, name: str) -> Any:
+        if name.startswith("__") and name.endswith("__"):
+            raise AttributeError(name)
+        raise MissingAttribute(f"{cls.__dotted__}.{name}")
+
+    def __getitem__(cls, key: Any) -> Any:
+        raise MissingAttribute(cls.__dotted__)
+
+    def __iter__(cls) -> Any:
+        raise MissingAttribute(cls.__dotted__)
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return False
+
+    def __repr__(cls) -> str:
+        return f"<{cls.__dotted__}: {status(cls.__dotted__).value}>"
+
+    def __or__(cls, other: Any) -> Any:
+        return Any
+
+    def __ror__(cls, other: Any) -> Any:
+        return Any
+
+
+def placeholder(dotted: str) -> type:
+    """A stand-in for the name."""
+    module, _, name = dotted.rpartition(".")
+    return Placeholder(name, (), {"__dotted__": dotted, "__module__": module})

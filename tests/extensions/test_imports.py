@@ -1,0 +1,129 @@
+"""What a pack sees when it imports, and that nobody else sees any of it."""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import worlds
+
+from carrara.extensions.imports import Space
+from carrara.extensions.missing import MissingAttribute, MissingModule, MissingName
+
+
+def test_the_ecosystem_is_the_hosts_alone(tmp_path: Path) -> None:
+    one, two = worlds.host(tmp_path / "1"), worlds.host(tmp_path / "2")
+    source = """
+        import comfy
+        def later():
+            import comfy
+            return comfy
+    """
+    a, b = worlds.foreign(one, source), worlds.foreign(two, source)
+    assert a.comfy is not b.comfy
+    assert ThreadPoolExecutor(1).submit(a.later).result() is a.comfy
+    a.comfy.planted = 1
+    assert not hasattr(b.comfy, "planted")
+    assert worlds.foreign(one, "import comfy\nx = comfy.planted", "other").x == 1
+    assert not {"comfy", "nodes", "folder_paths"} & set(sys.modules)
+
+
+def test_what_is_absent_is_named(tmp_path: Path) -> None:
+    host = worlds.host(tmp_path)
+    with pytest.raises(MissingModule, match=r"a_pack asks for comfy\.nothing") as module:
+        worlds.foreign(host, "import comfy.nothing")
+    assert isinstance(module.value, ModuleNotFoundError)
+    assert module.value.name == "comfy.nothing"
+    with pytest.raises(MissingName, match=r"comfy\.nothing") as name:
+        worlds.foreign(host, "from comfy import nothing")
+    assert isinstance(name.value, ImportError)
+    with pytest.raises(MissingAttribute, match=r"b_pack asks for comfy\.nothing") as attribute:
+        worlds.foreign(host, "import comfy\ncomfy.nothing", "b_pack")
+    assert isinstance(attribute.value, AttributeError)
+    assert worlds.foreign(host, "import comfy\nx = hasattr(comfy, 'nothing')").x is False
+
+
+def test_packs_with_equal_names_do_not_meet(tmp_path: Path) -> None:
+    host = worlds.host(tmp_path)
+    made = []
+    for name in ("one", "two"):
+        folder = worlds.write(
+            tmp_path / name,
+            {
+                "__init__.py": """
+                    from __future__ import annotations
+                    import sys, os
+                    sys.path.insert(0, os.path.dirname(__file__))
+                    import utils
+                    import deep.inner
+                    from deep import inner
+                    from .sub import thing
+                    from dataclasses import dataclass
+                    @dataclass
+                    class Box:
+                        size: int = 1
+                """,
+                "utils.py": f"who = {name!r}",
+                "sub/__init__.py": "from .thing import who",
+                "sub/thing.py": "from ..utils import who",
+                "deep/inner.py": "import utils\nwho = utils.who",
+            },
+        )
+        made.append(Space(host, name, f"private_{name}_{id(host)}").load(folder))
+    assert [m.utils.who for m in made] == ["one", "two"]
+    assert [m.inner.who for m in made] == ["one", "two"]
+    assert [m.deep.inner.who for m in made] == ["one", "two"]
+    assert [m.thing.who for m in made] == ["one", "two"]
+    assert not {"utils", "deep", "deep.inner"} & set(sys.modules)
+    assert not any(str(tmp_path) in place for place in sys.path)
+
+
+def test_files_loaded_by_hand_see_the_same(tmp_path: Path) -> None:
+    host = worlds.host(tmp_path)
+    worlds.write(
+        tmp_path / "custom_nodes" / "a_pack",
+        {
+            "late.py": "from __future__ import annotations\nimport comfy, sys\nfrom dataclasses import dataclass\n"
+            "@dataclass\nclass P:\n    x: int = 2\n",
+            "sub/__init__.py": "",
+            "sub/one.py": "import comfy",
+        },
+    )
+    module = worlds.foreign(
+        host,
+        """
+        import importlib, importlib.util, os, sys, comfy
+        here = os.path.dirname(os.path.realpath(__file__))
+        spec = importlib.util.spec_from_file_location("late", os.path.join(here, "late.py"))
+        late = importlib.util.module_from_spec(spec)
+        sys.modules["late"] = late
+        spec.loader.exec_module(late)
+        import late as again
+        one = importlib.import_module(".sub.one", __name__)
+        absent = importlib.util.find_spec("comfy.nothing")
+        present = importlib.util.find_spec("comfy")
+        """,
+    )
+    assert module.late.comfy is module.comfy
+    assert module.again is module.late
+    assert module.late.P().x == 2
+    assert module.one.comfy is module.comfy
+    assert module.absent is None and module.present is not None
+    assert "late" not in sys.modules
+
+
+def test_where_the_program_lies(tmp_path: Path) -> None:
+    """Packs look for the program's folder by asking where its modules or classes were defined."""
+    host = worlds.host(tmp_path)
+    module = worlds.foreign(
+        host,
+        """
+        import comfy, os, inspect
+        place = os.path.dirname(os.path.dirname(comfy.__file__))
+        asked = inspect.getfile(comfy)
+        """,
+    )
+    assert module.place == str(tmp_path)
+    assert module.asked == str(tmp_path / "comfy" / "__init__.py")
