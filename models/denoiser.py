@@ -6,7 +6,7 @@ a device.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -54,6 +54,10 @@ def denoising(guider: Guider, canvas: Canvas, residency: Residency, *, both: boo
     fit the network.
     """
     model, mix = guider.model, guider.mix
+    if model.steered is not None:
+        with model.steered.asking(guider, canvas, residency, both=both) as steered:
+            yield steered
+        return
     levels = model.sampling.levels
     own = [look.text for look in model.looks if look.text is not None]
     texts = sides(
@@ -76,7 +80,9 @@ def denoising(guider: Guider, canvas: Canvas, residency: Residency, *, both: boo
         def call_control(net: ControlNet, seen: Tensor, hint: Tensor, t: Tensor, context: Tensor) -> Control:
             return as_type(residency.call(controls[id(net)], seen, hint, t, context), dtype)
 
-        evaluate = Evaluator(model, network, residency, Chain(call_control, levels.percent_to_sigma), canvas.grid)
+        net = Network(model, network, residency)
+        chain = Chain(call_control, levels.percent_to_sigma)
+        evaluate = Evaluator(canvas.grid, net, lambda uses, batch: chain(uses, *net.seen(batch)))
         jobs = [[Job(part, i, weight_map(part, canvas.grid)) for part in parts] for i, parts in enumerate(texts)]
         mixed = mix.start(model.guiding)
         looks = Looks(model, mix.scale, len(guider.texts)) if model.looks else None
@@ -98,14 +104,59 @@ def denoising(guider: Guider, canvas: Canvas, residency: Residency, *, both: boo
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluator:
-    """Blended estimates of texts at one level."""
+class Batch:
+    """What one network call is about. noisy: n·b c h w, not scaled for the network; context: n·b m d; concat: n·b c h w.
+
+    sides: of each of the n parts.
+    """
+
+    noisy: Tensor
+    sigma: float
+    context: Tensor
+    sides: tuple[int, ...] = (0,)
+    concat: Tensor | None = None
+    control: Control | None = None
+    call: Call | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A model's network in place: noisy states in, clean estimates out. shape: of the whole state, for the patches."""
 
     model: Model
-    network: Any
+    module: Any
     residency: Residency
-    chain: Chain
+
+    def seen(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, float, int]:
+        """What a ControlNet is told: the scaled state, timesteps, texts, the level, and of how many parts."""
+        sampling = self.model.sampling
+        seen = sampling.prediction.scale_in(batch.noisy, batch.sigma)
+        return seen, self.timesteps(batch), batch.context, batch.sigma, len(batch.sides)
+
+    def timesteps(self, batch: Batch) -> Tensor:
+        level = self.model.sampling.levels.timestep(batch.sigma)
+        return torch.full((len(batch.noisy),), level, device=batch.noisy.device)
+
+    def __call__(self, batch: Batch) -> Tensor:
+        prediction = self.model.sampling.prediction
+        inputs = prediction.scale_in(batch.noisy, batch.sigma)
+        if batch.concat is not None:
+            inputs = torch.cat([inputs, batch.concat], dim=1)
+        dtype = self.residency.format(self.model.unet)
+        out = self.residency.call(
+            self.module, inputs.to(dtype), self.timesteps(batch), batch.context.to(dtype),
+            control=batch.control, call=batch.call,
+        )  # fmt: skip
+        return prediction.denoised(out.float(), batch.noisy, batch.sigma)
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluator:
+    """Blended estimates of texts at one level. apply: one network call; control: of parts that have some."""
+
     grid: Grid
+    apply: Callable[[Batch], Tensor]
+    control: Callable[[tuple[Any, ...], Batch], Control | None]
 
     def __call__(self, x: Tensor, sigma: float, texts: Sequence[Sequence[Job]], call: Call | None) -> dict[int, Tensor]:
         """By the number of the text; 0 where nothing says anything."""
@@ -131,20 +182,16 @@ class Evaluator:
 
     def call(self, group: Sequence[Job], x: Tensor, sigma: float, call: Call | None) -> tuple[Tensor, ...]:
         """One network call for a group."""
-        sampling = self.model.sampling
-        noisy = states(group, x, self.grid)
-        seen = sampling.prediction.scale_in(noisy, sigma)
-        context = contexts(group, self.grid.batch)
-        t = torch.full((len(noisy),), sampling.levels.timestep(sigma), device=x.device)
-        control = self.chain(group[0].part.control, seen, t, context, sigma, len(group))
-        extra = concats(group, self.grid)
-        inputs = seen if extra is None else torch.cat([seen, extra], dim=1)
-        dtype = self.residency.format(self.model.unet)
+        sides = tuple(job.side for job in group)
         if call is not None:
-            rows = tuple(job.side for job in group for _ in range(self.grid.batch))
+            rows = tuple(side for side in sides for _ in range(self.grid.batch))
             call = replace(call, sigma=sigma, rows=rows, shape=tuple(x.shape))
-        out = self.residency.call(self.network, inputs.to(dtype), t, context.to(dtype), control=control, call=call)
-        return sampling.prediction.denoised(out.float(), noisy, sigma).chunk(len(group))
+        noisy, context = states(group, x, self.grid), contexts(group, self.grid.batch)
+        batch = Batch(noisy, sigma, context, sides, concats(group, self.grid), call=call)
+        uses = group[0].part.control
+        if uses:
+            batch = replace(batch, control=self.control(uses, batch))
+        return self.apply(batch).chunk(len(group))
 
 
 def active(jobs: Sequence[Job], sigma: float, grid: Grid) -> list[Job]:

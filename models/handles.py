@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..samplers.guides import Guiding
     from ..samplers.prediction import Sampling
     from .blueprint import Blueprint, LatentFormat
+    from .conducting import Steering
     from .layers.call import Call
     from .looks import Look
 
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 class Model:
     """A denoising network with how it is sampled and guided.
 
-    call: patches hung on its blocks, if any. looks: guidance that asks the network again.
+    call: patches hung on its blocks, if any. looks: guidance that asks the network again. steered: what foreign nodes
+    hung on it; they then lead the run.
     """
 
     socket: ClassVar[str] = "MODEL"
@@ -35,6 +37,7 @@ class Model:
     guiding: Guiding
     call: Call | None = None
     looks: tuple[Look, ...] = ()
+    steered: Steering | None = None
 
     def but(self, **changes: object) -> Model:
         return replace(self, **changes)  # type: ignore[arg-type]

@@ -17,6 +17,7 @@ from ..samplers.path import move
 from ..samplers.schedules import sigmas_for
 from ..samplers.table import rows
 from .blueprint import LatentFormat
+from .conducting import conductor_of
 from .custom import Noise
 from .denoiser import Canvas, denoising
 from .guider import Guider
@@ -68,6 +69,9 @@ def run(
     """
     if not sigmas:
         return Result(latent, latent)
+    conductor = conductor_of(guider, sampler)
+    if conductor is not None:
+        return conductor.conduct(guider, noise, sampler, sigmas, latent, residency, on_step)
     model = guider.model
     path = model.sampling.path
     start = fitted(latent.samples, model.latent)

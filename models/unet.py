@@ -152,6 +152,9 @@ class UNet(nn.Module):
         emb = self.time_embed(timestep_embedding(t, self.cfg.model_channels).to(dtype))
         if y is not None:
             emb = emb + self.label_emb(y.to(dtype))
+        if call is not None:
+            for patch in call.embedding:
+                emb = patch(emb, Site("", 0, 0, 0, 0, (0, 0), call))
         given = BlockInput(emb, context, call)
         h = self.input_blocks[0][0](x)  # type: ignore[index]
         h, saved = self._patched_input(h, 0, call)

@@ -40,9 +40,13 @@ class CrossAttention(nn.Module):
         value = context
         for before in patches.before:
             x, context, value = before(x, context, value, site)
-        q, k, v = self.to_q(x), self.to_k(context), self.to_v(value)
         replace = patches.replacement(site)
-        out = self.to_out(attention(q, k, v, self.heads) if replace is None else replace(q, k, v, site))
+        if replace is None and "forward" in self.__dict__:  # someone put another attention in this place
+            out = self.forward(x, context) if value is context else self.forward(x, context, value)  # type: ignore[call-arg]
+        else:
+            q, k, v = self.to_q(x), self.to_k(context), self.to_v(value)
+            attend = site.call.attend or attention
+            out = self.to_out(attend(q, k, v, self.heads) if replace is None else replace(q, k, v, site))
         for after in patches.after:
             out = after(out, site)
         return out  # type: ignore[no-any-return]

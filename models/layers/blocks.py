@@ -108,6 +108,8 @@ class TransformerBlock(nn.Module):
             x = x + self.attn2(self.norm2(x), context)
         else:
             x = x + self.attn1.patched(self.norm1(x), None, site.call.attn1, site)
+            for patch in site.call.between:
+                x = patch(x, site)
             x = x + self.attn2.patched(self.norm2(x), context, site.call.attn2, site)
         return x + self.ff(self.norm3(x))  # type: ignore[no-any-return]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,6 +34,7 @@ class Site:
 BeforeAttention = Callable[["Tensor", "Tensor", "Tensor", Site], "tuple[Tensor, Tensor, Tensor]"]
 ReplaceAttention = Callable[["Tensor", "Tensor", "Tensor", Site], "Tensor"]
 AfterAttention = Callable[["Tensor", Site], "Tensor"]
+Attend = Callable[["Tensor", "Tensor", "Tensor", int], "Tensor"]
 BlockPatch = Callable[["Tensor", Site], "Tensor"]
 SkipPatch = Callable[["Tensor", "Tensor", Site], "tuple[Tensor, Tensor]"]
 
@@ -56,7 +57,12 @@ class AttentionPatches:
 
 @dataclass(frozen=True)
 class Call:
-    """One evaluation. sigma: of the step; rows: 0 for each conditional row of the batch, 1 for each unconditional."""
+    """One evaluation. sigma: of the step; rows: 0 for each conditional row of the batch, 1 for each unconditional.
+
+    between: on the tokens, after self-attention of a transformer block and ahead of its attention over the text.
+    embedding: on the time embedding (b e; the site has neither block nor size). attend: the attention itself,
+    (q, k, v, heads), wherever none is replaced. notes: whatever the maker of the patches wants them to see.
+    """
 
     sigma: float = 0.0
     rows: tuple[int, ...] = ()
@@ -67,3 +73,7 @@ class Call:
     middle: tuple[BlockPatch, ...] = ()
     output_blocks: tuple[SkipPatch, ...] = ()
     shape: tuple[int, ...] = ()
+    between: tuple[AfterAttention, ...] = ()
+    embedding: tuple[BlockPatch, ...] = ()
+    attend: Attend | None = None
+    notes: Any = None
