@@ -153,6 +153,18 @@ def align_your_steps_scheduler(
     return table(align_your_steps(model_type, steps, denoise))
 
 
+@node("GITSScheduler", category=CATEGORY)
+def gits_scheduler(
+    coeff: Annotated[float, Range(0.8, 1.5, step=0.05), "Less: more levels at high noise."] = 1.2,
+    steps: Annotated[int, Range(2, 1000), "How many."] = 10,
+    denoise: Denoise = 1.0,
+) -> Sigmas:
+    """Levels that follow the bend of trajectories: Chen et al. 2024, arXiv:2405.11326."""
+    from ..samplers.sigmas import gits
+
+    return table(gits(coeff, steps, denoise))
+
+
 @node("OptimalStepsScheduler", category=CATEGORY)
 def optimal_steps_scheduler(
     model_type: Annotated[str, Choices(("FLUX", "Wan", "Chroma")), "For which models."],

@@ -12,6 +12,7 @@ from typing import Literal
 
 from .levels import Levels
 from .published import ALIGN_YOUR_STEPS, OPTIMAL_STEPS
+from .published_gits import gits_levels
 
 
 def polyexponential(steps: int, high: float, low: float, rho: float = 1.0) -> list[float]:
@@ -76,6 +77,14 @@ def align_your_steps(kind: str, steps: int, denoise: float = 1.0) -> list[float]
 def optimal_steps(kind: str, steps: int, denoise: float = 1.0) -> list[float]:
     """Optimised levels of Pei et al. 2025, arXiv:2503.21774. kind: "FLUX", "Wan" or "Chroma"."""
     return from_published(OPTIMAL_STEPS[kind], steps, denoise)
+
+
+def gits(coefficient: float, steps: int, denoise: float = 1.0) -> list[float]:
+    """Levels found by following the bend of trajectories: Chen et al. 2024, arXiv:2405.11326.
+
+    coefficient: 0.8 to 1.5 in steps of 0.05, the nearest counts; less: more levels at high noise. steps: 2 or more.
+    """
+    return from_published(gits_levels(coefficient, steps), steps, denoise)
 
 
 def from_published(levels: Sequence[float], steps: int, denoise: float) -> list[float]:

@@ -10,6 +10,7 @@ import pytest
 
 from carrara.samplers import sigmas as make
 from carrara.samplers.levels import ContinuousAngle, Discrete, FlowLevels, FluxLevels
+from carrara.samplers.published_gits import ROWS
 
 TABLE = [14.6, 5.0, 2.0, 0.5, 0.0]
 
@@ -21,6 +22,8 @@ def test_open_cases(shared: Path) -> None:
         "ays/SD1/1/0.0": make.align_your_steps("SD1", 1, 0.0),
         "ays/SVD/5/0.5": make.align_your_steps("SVD", 5, 0.5),
         "optimalsteps/Wan/20/0.5": make.optimal_steps("Wan", 20, 0.5),
+        "gits/0.8/10/0.5": make.gits(0.8, 10, 0.5),
+        "gits/1.5/20/0.5": make.gits(1.5, 20, 0.5),
         "ops/manual": make.manual("14.6, 5 -1.5e1 .25 0"),
     }.items():
         assert np.allclose(made, known[key], rtol=1e-6, atol=0), key
@@ -52,6 +55,19 @@ def test_tables_descend(table: list[float]) -> None:
 def test_published_tables_at_their_own_length_are_verbatim() -> None:
     assert make.align_your_steps("SD1", 10)[:3] == pytest.approx([14.6146412293, 6.4745760956, 3.8636745985])
     assert make.resampled([8.0, 2.0], 3) == pytest.approx([8.0, 4.0, 2.0])
+
+
+def test_gits_tables_are_whole() -> None:
+    assert len(ROWS) == 15
+    for coefficient, rows in ROWS.items():
+        assert [len(row.split()) for row in rows] == list(range(1, 20)), coefficient
+        for steps in (2, 5, 20, 21, 40):
+            table = make.gits(coefficient, steps)
+            assert len(table) == steps + 1 and table[0] == pytest.approx(14.61464119) and table[-1] == 0.0
+            assert all(a > b for a, b in pairwise(table))
+    # A larger coefficient puts its levels lower.
+    assert all(a >= b for a, b in zip(make.gits(0.8, 10), make.gits(1.5, 10), strict=True))
+    assert make.gits(1.19, 10) == make.gits(1.2, 10) and make.gits(1.2, 10, 0.0) == []
 
 
 def test_polyexponential_of_rho_one_is_exponential() -> None:
