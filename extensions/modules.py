@@ -47,7 +47,7 @@ def source(name: str) -> tuple[Path, bool] | None:
 
 @cache
 def code(file: Path) -> CodeType:
-    return compile(file.read_text(encoding="utf-8"), str(file), "exec")
+    return compile(file.read_text(encoding="utf-8"), str(file), "exec", dont_inherit=True)
 
 
 class CompatModule(ModuleType):
