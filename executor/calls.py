@@ -6,14 +6,17 @@ element; a node with `list[T]` inputs is called once with whole lists.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import EnumType
+from inspect import iscoroutinefunction
 from typing import Any
 
 from ..errors import CarraraError, Interrupted
+from .awaiting import settled
 from .cache import Values
 from .context import Blocker, Context, Expand, Lazy, NeedsInput, Shown
+from .dynamic import regroup
 from .ports import NodeSpec
 
 Inputs = dict[str, list[Any]]
@@ -21,19 +24,24 @@ SILENT = Blocker()
 
 
 class Recipe:
-    """How a node class is called, worked out once per run. plain: by passing values, and no more."""
+    """How a node class is called, worked out once per run.
 
-    __slots__ = ("enums", "lazy", "lists", "plain", "raw", "spec", "wrapped")
+    plain: by passing values, and no more. waits: on an event loop.
+    """
+
+    __slots__ = ("enums", "lazy", "lists", "named", "plain", "raw", "spec", "waits", "wrapped")
 
     def __init__(self, spec: NodeSpec) -> None:
         self.spec = spec
-        self.enums: dict[str, EnumType] = {i.param: i.enum for i in spec.inputs if i.enum is not None}
-        self.lazy = frozenset(i.param for i in spec.inputs if i.lazy)
+        self.enums: dict[str, EnumType] = {i.param: i.enum for i in spec.plain if i.enum is not None}
+        self.lazy = frozenset(i.param for i in spec.plain if i.lazy)
         self.wrapped = self.lazy if spec.needs is None else frozenset[str]()
-        self.raw = frozenset(i.param for i in spec.inputs if i.raw_link)
-        self.lists = frozenset(i.param for i in spec.inputs if i.is_list)
-        special = self.enums or self.lazy or self.raw or spec.input_is_list or spec.context or spec.hidden
-        self.plain = not (special or spec.is_async) and not any(o.is_list for o in spec.outputs)
+        self.raw = frozenset(i.param for i in spec.plain if i.raw_link)
+        self.lists = frozenset(i.param for i in spec.plain if i.is_list)
+        self.named = frozenset(i.param for i in spec.plain)
+        self.waits = spec.is_async or (spec.needs is not None and iscoroutinefunction(spec.needs.function))
+        special = (self.enums, self.lazy, self.raw, spec.dynamic, spec.input_is_list, spec.context, spec.hidden)
+        self.plain = not (self.waits or any(special) or any(o.is_list for o in spec.outputs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +105,7 @@ class Job:
     def run(self) -> Outcome:
         """Call the node on this thread."""
         try:
-            wanted = self._wanted()
+            wanted = self._known([settled(names) for names in self._asked()])
             if wanted:
                 return Wants(wanted)
             results: list[Any] = []
@@ -119,19 +127,22 @@ class Job:
         import asyncio  # costs as much as the rest of the executor, and few nodes are async
 
         try:
-            wanted = self._wanted()
+            asked = [await names if isinstance(names, Awaitable) else names for names in self._asked()]
+            wanted = self._known(asked)
             if wanted:
                 return Wants(wanted)
             results: list[Any] = []
             blocked: list[str] = []
-            running: list[tuple[int, Any]] = []
+            running: list[tuple[int, Awaitable[Any]]] = []
             for arguments in self._calls():
                 if isinstance(arguments, Blocker):
                     self._block(arguments, results, blocked)
                 else:
                     self.context.check()
-                    running.append((len(results), self._call(arguments)))
-                    results.append(None)
+                    result = self._call(arguments)
+                    if isinstance(result, Awaitable):
+                        running.append((len(results), result))
+                    results.append(result)
             for (place, _), result in zip(running, await asyncio.gather(*(call for _, call in running)), strict=True):
                 results[place] = result
             return collected(self.recipe.spec, results, blocked)
@@ -147,15 +158,18 @@ class Job:
     def _call(self, arguments: dict[str, Any]) -> Any:
         return self.recipe.spec.function(**arguments, **self.extra)
 
-    def _wanted(self) -> frozenset[str]:
-        """What a `needs` hook asks for, of the inputs that are not there."""
+    def _asked(self) -> list[Any]:
+        """What a `needs` hook says for each call: names, or an awaitable of them."""
         needs = self.recipe.spec.needs
         if needs is None or not self.missing:
-            return frozenset()
-        wanted: set[str] = set()
-        for arguments in self._calls():
-            if not isinstance(arguments, Blocker):
-                wanted.update(needs(arguments, self.context) or ())
+            return []
+        hidden = self.extra if needs.classic else {}
+        calls = [arguments for arguments in self._calls() if not isinstance(arguments, Blocker)]
+        return [needs({**hidden, **arguments}, self.context) for arguments in calls]
+
+    def _known(self, asked: list[Any]) -> frozenset[str]:
+        """The inputs asked for that are not there."""
+        wanted = {name for names in asked for name in names or ()}
         strange = wanted - self.inputs.keys() - self.missing
         if strange:
             raise CarraraError("the node asks for inputs it does not have", got=sorted(strange))
@@ -173,7 +187,7 @@ class Job:
 
     def _whole(self) -> dict[str, Any] | Blocker:
         lists = self.recipe.lists
-        named = {i.param for i in self.recipe.spec.inputs}
+        named = self.recipe.named
         arguments: dict[str, Any] = {}
         for name, values in self.inputs.items():
             for value in values:
@@ -203,7 +217,7 @@ class Job:
         for name in wrapped - self.missing:
             if arguments.get(name) is not None:
                 arguments[name] = Lazy(name, arguments[name], ready=True)
-        return arguments
+        return regroup(self.recipe.spec.dynamic, arguments) if self.recipe.spec.dynamic else arguments
 
     # --- results -------------------------------------------------------------------------------------------
 

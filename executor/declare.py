@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import math
 import types
@@ -12,7 +13,23 @@ from typing import Any, NoReturn
 
 from ..errors import DeclarationError
 from .context import Blocker, Context, Expand, Lazy, Shown
-from .ports import Choices, Extra, Hidden, Hook, Input, Optional, Out, Output, Port, Range, Text, Upload
+from .dynamic import MATCH, autogrow, dynamic_combo
+from .ports import (
+    Autogrow,
+    Choices,
+    Extra,
+    Hidden,
+    Hook,
+    Input,
+    Match,
+    Optional,
+    Out,
+    Output,
+    Port,
+    Range,
+    Text,
+    Upload,
+)
 
 SCALARS: Mapping[type, str] = {int: "INT", float: "FLOAT", str: "STRING", bool: "BOOLEAN"}
 WIDGETS = frozenset({"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"})
@@ -63,6 +80,8 @@ class Reader:
                 found.append(member.socket)
             elif isinstance(member, type) and issubclass(member, Enum):
                 found.append("COMBO")
+            elif isinstance(member, typing.TypeVar):
+                found.append(MATCH)
             else:
                 self.fail(
                     f"{name} has a type that is no socket",
@@ -79,11 +98,17 @@ class Reader:
             self.fail(f"{name} has {kind.__name__} twice", "Keep one.")
         return found[0] if found else None
 
-    def input(self, parameter: inspect.Parameter) -> Input:
-        name = parameter.name
-        hint, said = self.split(self.hints[name])
-        has_default = parameter.default is not inspect.Parameter.empty
-        default = parameter.default if has_default else None
+    def match(self, hint: Any, name: str) -> Match | None:
+        """A type variable: what has the same one has the same type."""
+        if not isinstance(hint, typing.TypeVar):
+            return None
+        among = hint.__constraints__ or ((hint.__bound__,) if hint.__bound__ is not None else ())
+        return Match(hint.__name__, ",".join(self.socket(one, name) for one in among) or "*")
+
+    def input(self, name: str, hint: Any, default: Any = inspect.Parameter.empty) -> Input:
+        hint, said = self.split(hint)
+        has_default = default is not inspect.Parameter.empty
+        default = default if has_default else None
 
         absent = NONE in self.members(hint)
         if absent:
@@ -92,6 +117,10 @@ class Reader:
             said = [*more, *said]
             if not has_default or default is not None:
                 self.fail(f"{name} may be None but does not default to it", f"Write `{name}: ... | None = None`.")
+        if typing.get_origin(hint) is dict:
+            return self.growing(name, hint, said, absent)
+        if all(_is_mode(member) for member in self.members(hint)):
+            return self.choosing(name, hint, said, absent)
         lazy = typing.get_origin(hint) is Lazy
         if lazy:
             hint, more = self.split(typing.get_args(hint)[0])
@@ -151,6 +180,55 @@ class Reader:
             title=port.title,
             upload=None if upload is None else upload.sort,
             extra={} if extra is None else dict(extra.options),
+            match=self.match(hint, name),
+        )
+
+    def growing(self, name: str, hint: Any, said: list[Any], absent: bool) -> Input:
+        """`dict[str, T]`: an input that grows."""
+        key, value = typing.get_args(hint)
+        if key is not str:
+            self.fail(f"{name} is a dict, but not by name", f"Write `{name}: dict[str, ...]`.", got=hint)
+        word, port = self.only(said, Autogrow, name) or Autogrow(), self.only(said, Port, name) or Port()
+        single = name[:-1] if name.endswith("s") else name
+        if word.names and word.prefix:
+            self.fail(f"{name} grows by a prefix and by names too", "Keep one of the two.", got=word)
+        if not 0 <= word.min <= (len(word.names) or word.max):
+            self.fail(f"{name} needs more members than it may have", "Lower min, or raise max.", got=word)
+        prefix = None if word.names else word.prefix or single
+        return autogrow(
+            port.name or name,
+            self.input(prefix or single, value),
+            names=word.names,
+            prefix=prefix,
+            min=word.min,
+            max=word.max,
+            param=name,
+            required=not absent,
+            title=port.title,
+            tooltip=" ".join(s for s in said if isinstance(s, str)),
+        )
+
+    def choosing(self, name: str, hint: Any, said: list[Any], absent: bool) -> Input:
+        """A union of dataclasses: a choice that brings the fields of one of them."""
+        port = self.only(said, Port, name) or Port()
+        kinds: dict[str, Any] = {}
+        options: dict[str, list[Input]] = {}
+        for kind in self.members(hint):
+            if kind.choice in kinds:
+                self.fail(f"{name} has two choices called {kind.choice}", "Give each `choice` its own name.")
+            kinds[kind.choice] = kind
+            hints = typing.get_type_hints(kind, include_extras=True)
+            options[kind.choice] = [
+                self.input(field.name, hints[field.name], _default(field)) for field in dataclasses.fields(kind)
+            ]
+        return dynamic_combo(
+            port.name or name,
+            options,
+            make={key: _maker(kind) for key, kind in kinds.items()},
+            param=name,
+            required=not absent,
+            title=port.title,
+            tooltip=" ".join(s for s in said if isinstance(s, str)),
         )
 
     def range(self, name: str, socket: str, range_: Range | None) -> Range | None:
@@ -226,8 +304,10 @@ class Reader:
         if any(isinstance(s, Choices) for s in said):
             socket = "COMBO"
         out = self.only(said, Out, field or "the output")
-        name = out.name if out is not None else field or socket
-        return Output(name, socket, is_list, " ".join(s for s in said if isinstance(s, str)))
+        match = self.match(hint, field or "the output")
+        name = out.name if out is not None else field or (socket if match is None else "output")
+        tooltip = " ".join(s for s in said if isinstance(s, str))
+        return Output(name, socket, is_list, tooltip, None if match is None else match.template)
 
     # --- the whole -----------------------------------------------------------------------------------------
 
@@ -258,7 +338,7 @@ class Reader:
                     self.fail(f"{name} is hidden but unknown", f"Use one of {', '.join(sorted(HIDDEN))}.", filled.what)
                 hidden[name] = filled.what
                 continue
-            inputs.append(self.input(parameter))
+            inputs.append(self.input(name, self.hints[name], parameter.default))
         names = [i.name for i in inputs]
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
@@ -275,6 +355,18 @@ class Reader:
         if strange:
             self.fail(f"{what} asks for {', '.join(strange)}", f"It may ask for {', '.join(sorted(known))}.")
         return Hook(function, named, any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters))
+
+
+def _is_mode(hint: Any) -> bool:
+    return dataclasses.is_dataclass(hint) and isinstance(getattr(hint, "choice", None), str)
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    return inspect.Parameter.empty if field.default is dataclasses.MISSING else field.default
+
+
+def _maker(kind: Any) -> Callable[[dict[str, Any]], Any]:
+    return lambda values: kind(**values)
 
 
 def _whole(value: float) -> int:

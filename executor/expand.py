@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import Cycle, UnknownNode
+from .bound import Bound, Wire
 from .context import Expand
 from .graph import Link, Node, walk
 from .spec import Catalog
-from .validate import Bound, Wire
 
 
 def as_link(value: Any, *known: Mapping[str, Any]) -> Link | None:
@@ -35,12 +35,12 @@ def graft(expand: Expand, catalogue: Catalog, known: Mapping[str, Bound]) -> dic
         spec = catalogue.get(kind)
         if spec is None:
             raise UnknownNode(f"an expansion uses the node {kind}, which is not in the catalogue", got=kind)
-        names = {port.name: port.param for port in spec.inputs}
+        names = {port.name: port.param for port in spec.plain}
         literals: dict[str, Any] = {p.param: p.default for p in spec.inputs if p.has_default and not p.required}
         wires: list[Wire] = []
         for name, value in entry.get("inputs", {}).items():
             link = as_link(value, known, expand.nodes)
-            param = names.get(name, name if spec.variadic else None)
+            param = names.get(name, name if spec.open or spec.variadic else None)
             if param is None:
                 continue
             if link is not None:

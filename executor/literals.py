@@ -22,20 +22,25 @@ SUGGESTIONS = 100
 class Check:
     """One input, prepared for one validation: types, bounds and choices looked up once."""
 
-    __slots__ = ("allowed", "cast", "exact", "high", "low", "names", "port")
+    __slots__ = ("allowed", "cast", "exact", "free", "high", "low", "names", "port", "wanted")
 
-    def __init__(self, port: Input, services: Services) -> None:
+    def __init__(self, port: Input, services: Services, *, free: bool = False) -> None:
+        """free: the node itself judges what values are in range."""
         self.port = port
+        self.free = free
+        self.wanted: Any = port.type
+        if port.match is not None and port.match.allowed != "*":
+            self.wanted = port.match.allowed
         self.cast = CASTS.get(port.type)
         self.exact = EXACT.get(port.type)
         self.low: float = -math.inf
         self.high: float = math.inf
-        if port.range is not None and port.checked:
+        if port.range is not None and port.checked and not free:
             self.low = -math.inf if port.range.min is None else port.range.min
             self.high = math.inf if port.range.max is None else port.range.max
         self.names: tuple[str, ...] = ()
         self.allowed: frozenset[Any] | None = None
-        if port.choices is not None and port.checked:
+        if port.choices is not None and port.checked and not free:
             names = port.choices.names(services)
             if names is not None:
                 self.names = names
@@ -112,7 +117,7 @@ class Check:
         return REFUSED
 
     def _chosen(self, node: str, value: Any, problems: list[Problem]) -> Any:
-        if self.allowed is None and isinstance(value, str):
+        if self.allowed is None and (self.free or isinstance(value, str)):
             return value
         if isinstance(value, str | int | float | bool) and self.allowed is not None and value in self.allowed:
             return value

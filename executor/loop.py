@@ -203,7 +203,7 @@ class Run:
         if recipe.plain and self.crew.inline and self.call(id, bound):
             return
         job = self.jobs.make(id, bound, recipe, self.values, same)
-        if bound.spec.is_async:
+        if recipe.waits:
             self.crew.start_async(job)
         elif self.crew.inline:
             begun = time.perf_counter()

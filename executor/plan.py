@@ -49,7 +49,7 @@ class Planner:
     def lazy(self, spec: NodeSpec) -> frozenset[str]:
         found = self._lazy.get(spec)
         if found is None:
-            found = self._lazy[spec] = frozenset(port.param for port in spec.inputs if port.lazy)
+            found = self._lazy[spec] = frozenset(port.param for port in spec.plain if port.lazy)
         return found
 
     def adopt(self, ids: Iterable[str]) -> None:

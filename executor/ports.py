@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import EnumType
+from functools import cached_property
 from typing import Any
 
 from ..errors import DeclarationError
@@ -98,6 +99,16 @@ class Upload:
 
 
 @dataclass(frozen=True)
+class Autogrow:
+    """A `dict[str, T]` input that grows as links are added: `prefix0`, `prefix1`, ... up to `max`, or these `names`."""
+
+    min: int = 1
+    max: int = 10
+    prefix: str = ""
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Extra:
     """Options for the editor, handed through as they are."""
 
@@ -106,7 +117,10 @@ class Extra:
 
 @dataclass(frozen=True)
 class Hidden:
-    """A parameter filled by the run: UNIQUE_ID, PROMPT, EXTRA_PNGINFO or DYNPROMPT."""
+    """A parameter filled by the run.
+
+    UNIQUE_ID, PROMPT, EXTRA_PNGINFO, DYNPROMPT, AUTH_TOKEN_COMFY_ORG or API_KEY_COMFY_ORG.
+    """
 
     what: str
 
@@ -114,11 +128,43 @@ class Hidden:
 # --- records --------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Match:
+    """Inputs and outputs with the same template have the same type, one of `allowed` (a comma list, or `*`)."""
+
+    template: str
+    allowed: str = "*"
+
+
+@dataclass(frozen=True, eq=False)
+class Grow:
+    """An input that stands for several of a kind. template: as declared; members: all that there may be, in order.
+
+    Files name a member `group.member`; the node gets a dict of those that are there.
+    """
+
+    template: Input
+    members: tuple[Input, ...]
+    min: int = 1
+    prefix: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Mode:
+    """One choice of an input that decides which others there are. make: from the dict of them to what the node gets."""
+
+    key: str
+    inputs: tuple[Input, ...]
+    make: Callable[[dict[str, Any]], Any] | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Input:
     """One input of a node. `name` is public, `param` the Python parameter.
 
-    type: socket name; COMBO for choices. `widget`: literals are accepted.
+    type: socket name; COMBO for choices. `widget`: literals are accepted. grow, modes, shows: a dynamic input, which
+    stands for others whose names begin with its own and a dot (see dynamic.py). config: what the editor is told, where
+    it is not made from the rest.
     """
 
     name: str
@@ -140,6 +186,25 @@ class Input:
     title: str | None = None
     upload: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    match: Match | None = None
+    grow: Grow | None = None
+    modes: tuple[Mode, ...] = ()
+    shows: tuple[Input, ...] = ()
+    config: Sequence[Any] | None = None
+
+    @property
+    def dynamic(self) -> bool:
+        return bool(self.grow or self.modes or self.shows)
+
+    def plain(self) -> list[Input]:
+        """All inputs it may stand for, itself if it takes a link or value of its own."""
+        found: list[Input] = [] if self.grow else [self]
+        inner = [*(self.grow.members if self.grow else ()), *self.shows]
+        for mode in self.modes:
+            inner += mode.inputs
+        for port in inner:
+            found += port.plain()
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,21 +215,29 @@ class Output:
     type: str
     is_list: bool = False
     tooltip: str = ""
+    match: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Hook:
-    """A function beside the node (`reads`, `validate`) that names the inputs it wants to see.
+    """A function beside the node (`reads`, `validate`, `needs`), sync or async, that names the inputs it wants to see.
 
-    Linked inputs are seen as None. `ctx` and `services` may be asked for too.
+    `ctx` and `services` may be asked for too. classic: called by the ecosystem's rules instead, which pass only inputs
+    that the workflow gives, hidden ones among them.
     """
 
     function: Callable[..., Any]
     names: frozenset[str]
     all: bool = False
+    classic: bool = False
 
-    def __call__(self, literals: Mapping[str, Any], ctx: Context) -> Any:
-        given = dict(literals) if self.all else {k: v for k, v in literals.items() if k in self.names}
+    def wants(self, name: str) -> bool:
+        return self.all or name in self.names
+
+    def __call__(self, values: Mapping[str, Any], ctx: Context) -> Any:
+        given = {name: value for name, value in values.items() if self.wants(name)}
+        if self.classic:
+            return self.function(**given)
         if "ctx" in self.names:
             given["ctx"] = ctx
         if "services" in self.names:
@@ -174,7 +247,11 @@ class Hook:
 
 @dataclass(frozen=True, eq=False)
 class NodeSpec:
-    """Everything known about one node class. Read once from a signature; all else are views of it."""
+    """Everything known about one node class. Read once from a signature; all else are views of it.
+
+    variadic: links to inputs that are not declared are taken. open: values for such inputs too. idempotent=False: two
+    nodes with the same inputs are still two. info: makes the editor's whole entry, where it is not made from the rest.
+    """
 
     id: str
     function: Callable[..., Any]
@@ -199,9 +276,21 @@ class NodeSpec:
     validate: Hook | None = None
     needs: Hook | None = None
     module: str = ""
+    open: bool = False
+    idempotent: bool = True
+    info: Callable[[Services], Mapping[str, Any]] | None = None
+
+    @cached_property
+    def plain(self) -> tuple[Input, ...]:
+        """All inputs that links and values may go to: dynamic ones as what they may stand for."""
+        return tuple(found for port in self.inputs for found in port.plain())
+
+    @cached_property
+    def dynamic(self) -> tuple[Input, ...]:
+        return tuple(port for port in self.inputs if port.dynamic)
 
     def input(self, name: str) -> Input | None:
-        return next((i for i in self.inputs if i.name == name), None)
+        return next((i for i in (*self.inputs, *(self.plain if self.dynamic else ())) if i.name == name), None)
 
     @property
     def ids(self) -> tuple[str, ...]:

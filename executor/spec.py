@@ -17,13 +17,16 @@ from typing import Any as _Any
 from ..errors import DeclarationError
 from .context import Blocker, Context, Expand, Lazy, Listing, NeedsInput, Services, Shown
 from .declare import Reader
+from .dynamic import autogrow, dynamic_combo, dynamic_slot
 from .ports import (
     SPEC,
+    Autogrow,
     Choices,
     Extra,
     Hidden,
     Hook,
     Input,
+    Match,
     NodeSpec,
     Optional,
     Out,
@@ -48,6 +51,7 @@ else:
 
 __all__ = [
     "Any",
+    "Autogrow",
     "Blocker",
     "Catalog",
     "Choices",
@@ -59,6 +63,7 @@ __all__ = [
     "Input",
     "Lazy",
     "Listing",
+    "Match",
     "NeedsInput",
     "NodeSpec",
     "Optional",
@@ -70,6 +75,9 @@ __all__ = [
     "Shown",
     "Text",
     "Upload",
+    "autogrow",
+    "dynamic_combo",
+    "dynamic_slot",
     "node",
     "object_info",
     "spec_of",

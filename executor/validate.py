@@ -7,109 +7,19 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..errors import Problem
-from .context import Context
+from .awaiting import settled
+from .bound import MISSING, Bound, Checked, Wire
+from .context import Blocker, Context
 from .graph import Graph, Link, Malformed, Node, walk
 from .literals import REFUSED, Check, printable
-from .ports import NodeSpec
 from .spec import Catalog
+from .table import Table, fits
 
-MISSING: Any = object()
+__all__ = ["Bound", "Checked", "Wire", "fits", "validate"]
 SUGGESTIONS = 50
-
-
-class Wire(NamedTuple):
-    """A linked input: the Python parameter, and where its value comes from."""
-
-    param: str
-    source: str
-    slot: int
-
-
-class Bound:
-    """A node joined to its class. literals: by Python parameter, coerced."""
-
-    __slots__ = ("literals", "node", "spec", "wires")
-
-    def __init__(self, node: Node, spec: NodeSpec, literals: dict[str, Any], wires: list[Wire]) -> None:
-        self.node = node
-        self.spec = spec
-        self.literals = literals
-        self.wires = wires
-
-    @property
-    def title(self) -> str:
-        return self.node.title or self.spec.title
-
-
-@dataclass(frozen=True, eq=False)
-class Checked:
-    """What validation found. `nodes` is in order: each after what it needs.
-
-    targets: what was asked for; good: the part of it that can run.
-    """
-
-    graph: Graph
-    nodes: Mapping[str, Bound]
-    problems: tuple[Problem, ...]
-    targets: tuple[str, ...]
-    good: tuple[str, ...]
-
-    def sound(self) -> dict[str, Bound]:
-        """The nodes that the good targets need, in order."""
-        if not self.problems:
-            return dict(self.nodes)
-        nodes = self.nodes
-        order, _ = walk(self.good, lambda id: [wire.source for wire in reversed(nodes[id].wires)])
-        return {id: nodes[id] for id in order}
-
-    def dependents(self) -> dict[str, tuple[str, ...]]:
-        """For each node with a problem, the targets that depend on it."""
-        bad = {problem.node for problem in self.problems}
-        found: dict[str, list[str]] = {}
-        for target in self.targets:
-            above, _ = walk([target], lambda id: [w.source for w in self.nodes[id].wires] if id in self.nodes else [])
-            for id in above:
-                if id in bad:
-                    found.setdefault(id, []).append(target)
-        return {id: tuple(targets) for id, targets in found.items()}
-
-    def api(self) -> dict[str, dict[str, Any]]:
-        """The graph in API form with the coerced values."""
-        form = self.graph.to_api()
-        for id, bound in self.nodes.items():
-            inputs = form[id]["inputs"]
-            for port in bound.spec.inputs:
-                value = bound.literals.get(port.param, MISSING)
-                if value is not MISSING and port.name in inputs and not isinstance(value, list | tuple):
-                    inputs[port.name] = value
-        return form
-
-
-class Table:
-    """A node class prepared for one validation."""
-
-    __slots__ = ("checks", "names", "spec", "types")
-
-    def __init__(self, spec: NodeSpec, context: Context) -> None:
-        self.spec = spec
-        self.checks = tuple(Check(port, context.services) for port in spec.inputs)
-        self.names = frozenset(port.name for port in spec.inputs)
-        self.types = tuple(output.type for output in spec.outputs)
-
-
-def fits(given: Any, wanted: Any) -> bool:
-    """Whether an output type may be linked to an input type."""
-    if not (given != wanted):  # noqa: SIM202  packs give types their own `!=`
-        return True
-    if given == "*" or wanted == "*" or "COMFY_MATCHTYPE_V3" in (given, wanted):
-        return True
-    if not isinstance(given, str) or not isinstance(wanted, str):
-        return wanted == "COMBO" and isinstance(given, list | tuple)
-    return not {g.strip() for g in given.split(",")}.isdisjoint(w.strip() for w in wanted.split(","))
 
 
 def validate(
@@ -227,21 +137,45 @@ class _Validation:
                     literals[port.param] = port.default
                 continue
             seen += 1
-            kind = type(value)
-            if kind is Link:
-                if self._link(node, port.name, port.type, value):
-                    wires.append(Wire(port.param, value.node, value.slot))
-            elif kind is Malformed:
-                self._malformed(node, port.name, port.type, value)
-            else:
-                value = check.literal(node.id, value, self.problems)
-                if value is not REFUSED:
-                    literals[port.param] = value
-        if table.spec.variadic and seen < len(inputs):
+            self._take(node, table, check, value, literals, wires)
+        if table.dynamic:
+            for check, required in table.unfolded(inputs):
+                value = inputs.get(check.port.name, MISSING)
+                if value is not MISSING:
+                    seen += 1
+                    self._take(node, table, check, value, literals, wires)
+                elif required:
+                    self._missing(node, check)
+                elif check.port.has_default:
+                    literals[check.port.param] = check.port.default
+        if seen < len(inputs) and (table.spec.variadic or table.spec.open):
             for name, value in inputs.items():
-                if type(value) is Link and name not in table.names and self._link(node, name, "*", value):
-                    wires.append(Wire(name, value.node, value.slot))
+                if name in table.names:
+                    continue
+                if type(value) is Link:
+                    if self._link(node, name, "*", value):
+                        wires.append(Wire(name, value.node, value.slot))
+                elif table.spec.open:
+                    literals[name] = value.value if type(value) is Malformed else value
         return Bound(node, table.spec, literals, wires)
+
+    def _take(
+        self, node: Node, table: Table, check: Check, value: Any, literals: dict[str, Any], wires: list[Wire]
+    ) -> None:
+        """One input that the file gives."""
+        port = check.port
+        kind = type(value)
+        if kind is Link:
+            if port.modes:
+                self._chosen_by_link(node, port.name)
+            elif self._link(node, port.name, "*" if table.links_free else check.wanted, value):
+                wires.append(Wire(port.param, value.node, value.slot))
+        elif kind is Malformed:
+            self._malformed(node, port.name, port.type, value)
+        else:
+            value = check.literal(node.id, value, self.problems)
+            if value is not REFUSED:
+                literals[port.param] = value
 
     def _link(self, node: Node, name: str, wanted: Any, link: Link) -> bool:
         """Whether the link leads to a node, which is then looked at too, even if the link itself is wrong."""
@@ -282,8 +216,11 @@ class _Validation:
         hook = bound.spec.validate
         assert hook is not None
         try:
-            literals = {port.param: bound.literals.get(port.param) for port in bound.spec.inputs}
-            said = hook(literals, self.context)
+            values = bound.seen(hook)
+            judged = [name for name in values if hook.wants(name)]
+            if "input_types" in hook.names:
+                values["input_types"] = self._types(bound)
+            said = settled(hook(values, self.context))
         except Exception as error:
             self._say(
                 bound.node.id,
@@ -293,13 +230,25 @@ class _Validation:
                 got=traceback.format_exception_only(error)[-1].strip(),
             )
             return
-        if said is None or said is True:
+        if said is True or isinstance(said, Blocker) or (said is None and not hook.classic):
             return
-        reasons = said if isinstance(said, Mapping) else {"": said}
+        if hook.classic:
+            reasons: Mapping[str, Any] = dict.fromkeys(judged, said)
+        else:
+            reasons = said if isinstance(said, Mapping) else {"": said}
         for name, reason in reasons.items():
             text = reason if isinstance(reason, str) else "the node refuses these values."
             given = bound.literals.get(name) if name else None
             self._say(bound.node.id, name, "custom_validation_failed", text, got=printable(given))
+
+    def _types(self, bound: Bound) -> dict[str, Any]:
+        """The types of what is linked, by input."""
+        found: dict[str, Any] = {}
+        for param, source, slot in bound.wires:
+            table = self.tables.get(self.graph[source].type)
+            if table is not None and 0 <= slot < len(table.types):
+                found[param] = table.types[slot]
+        return found
 
     # --- soundness -----------------------------------------------------------------------------------------
 
@@ -323,6 +272,17 @@ class _Validation:
             remedy = f"Give {port.default!r}, its usual value." if port.has_default else "Give a value."
         self._say(
             node.id, port.name, "required_input_missing", f"{port.name} is missing.", expected=port.type, remedy=remedy
+        )
+
+    def _chosen_by_link(self, node: Node, name: str) -> None:
+        self._say(
+            node.id,
+            name,
+            "invalid_input_type",
+            f"{name} decides which other inputs there are, so it takes a value, not a link.",
+            got="a link",
+            expected="one of its names",
+            remedy="Choose one.",
         )
 
     def _malformed(self, node: Node, name: str, wanted: Any, value: Malformed) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from .context import Services
-from .ports import Input, NodeSpec
+from .dynamic import SLOT, last
+from .ports import Grow, Input, NodeSpec
 
 JSON_TYPES = {"INT": "integer", "FLOAT": "number", "STRING": "string", "BOOLEAN": "boolean"}
 
 
-def input_config(port: Input, services: Services) -> list[Any]:
-    """`[type_or_list, options]` of one input, as the editor reads it."""
+def input_config(port: Input, services: Services, *, nested: bool = False) -> list[Any]:
+    """`[type_or_list, options]` of one input, as the editor reads it. nested: inside a dynamic input."""
+    if port.config is not None:
+        return list(port.config)
     options: dict[str, Any] = {}
     if port.has_default:
         options["default"] = port.default
@@ -37,13 +40,40 @@ def input_config(port: Input, services: Services) -> list[Any]:
     if port.tooltip:
         options["tooltip"] = port.tooltip
     options |= port.extra
-    if port.choices is not None:
-        return [list(port.choices.names(services) or ()), options]
+    if port.match is not None:
+        options["template"] = {"template_id": port.match.template, "allowed_types": port.match.allowed}
+    if port.grow is not None:
+        options["template"] = _template(port.grow, services)
+    elif port.modes:
+        options["options"] = [{"key": mode.key, "inputs": _inputs(mode.inputs, services)} for mode in port.modes]
+    elif port.shows:
+        return [SLOT, options | {"slotType": port.type, "inputs": _inputs(port.shows, services)}]
+    elif port.choices is not None:
+        names = list(port.choices.names(services) or ())
+        return ["COMBO", options | {"options": names}] if nested else [names, options]
     return [port.type, options]
+
+
+def _template(grow: Grow, services: Services) -> dict[str, Any]:
+    template: dict[str, Any] = {"input": _inputs((grow.template,), services)}
+    if grow.prefix is None:
+        return template | {"names": [last(member.name) for member in grow.members], "min": grow.min}
+    return template | {"prefix": grow.prefix, "min": grow.min, "max": len(grow.members)}
+
+
+def _inputs(ports: tuple[Input, ...], services: Services) -> dict[str, Any]:
+    """Inputs within a dynamic one, under their own names."""
+    groups: dict[str, Any] = {"required": {}}
+    for port in ports:
+        group = "required" if port.required else "optional"
+        groups.setdefault(group, {})[last(port.name)] = input_config(port, services, nested=True)
+    return groups
 
 
 def object_info(spec: NodeSpec, services: Services, id: str | None = None) -> dict[str, Any]:
     """The node's entry in /object_info. `id`: the alias asked for, if not the id itself."""
+    if spec.info is not None:
+        return dict(spec.info(services))
     required = {i.name: input_config(i, services) for i in spec.inputs if i.required}
     optional = {i.name: input_config(i, services) for i in spec.inputs if not i.required}
     inputs: dict[str, Any] = {"required": required}
@@ -64,6 +94,8 @@ def object_info(spec: NodeSpec, services: Services, id: str | None = None) -> di
         "category": spec.category,
         "output_node": spec.output,
     }
+    if any(o.match for o in spec.outputs):
+        info["output_matchtypes"] = [o.match for o in spec.outputs]
     if any(o.tooltip for o in spec.outputs):
         info["output_tooltips"] = [o.tooltip for o in spec.outputs]
     if spec.deprecated:
@@ -83,7 +115,7 @@ def json_schema(spec: NodeSpec, services: Services) -> dict[str, Any]:
     """JSON schema of the node's literal inputs."""
     properties: dict[str, Any] = {}
     for port in spec.inputs:
-        if not port.widget:
+        if not port.widget or port.dynamic:
             continue
         schema: dict[str, Any] = {}
         if port.type in JSON_TYPES:
@@ -109,5 +141,5 @@ def json_schema(spec: NodeSpec, services: Services) -> dict[str, Any]:
         "description": spec.description,
         "type": "object",
         "properties": properties,
-        "required": [i.name for i in spec.inputs if i.widget and i.required and not i.has_default],
+        "required": [i.name for i in spec.inputs if i.name in properties and i.required and not i.has_default],
     }
