@@ -130,6 +130,9 @@ class NodeFailed(CarraraError):
 class Interrupted(CarraraError):
     """The run was stopped on request. Finished node outputs stay in the cache."""
 
+    def __init__(self, message: str = "the run was stopped", **details: Any) -> None:
+        super().__init__(message, **details)
+
 
 class InputError(CarraraError):
     """A value that passed validation but that the node cannot work with."""

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import BadWeights, ModelNotFound
 from .header import Header, fingerprint, read_header
@@ -90,15 +90,14 @@ class PickleFile:
     content: str
 
     @cached_property
-    def tensors(self) -> Mapping[str, Tensor]:
+    def loaded(self) -> Any:
+        """All that is in the file. Raises BadWeights."""
         import torch
 
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # old and odd pickles: what comes of them is judged below
-                loaded = torch.load(
-                    self.path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(self.path)
-                )
+                warnings.simplefilter("ignore")  # old and odd pickles: what comes of them is judged by who asked
+                return torch.load(self.path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(self.path))
         except Exception as e:  # the unpickler raises whatever a hostile stream provokes
             raise BadWeights(
                 f"{self.path.name} cannot be read without running code from it",
@@ -106,6 +105,13 @@ class PickleFile:
                 expected="a pickle of tensors only",
                 remedy="Use the .safetensors version of the model, or convert it on a machine you can afford to lose.",
             ) from e
+
+    @cached_property
+    def tensors(self) -> Mapping[str, Tensor]:
+        """The table of tensors in it. Raises BadWeights."""
+        import torch
+
+        loaded = self.loaded
         for _ in range(STATE_DEPTH):
             if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
                 loaded = loaded["state_dict"]

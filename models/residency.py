@@ -119,8 +119,25 @@ def total_memory(device: torch.device) -> int:
 
         return int(torch.cuda.get_device_properties(device).total_memory)
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 8 << 30
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
-    except OSError:
-        return total
+    limit = _read("/sys/fs/cgroup/memory.max").strip()
     return min(total, int(limit)) if limit.isdigit() else total
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes of a device's memory that could be had now; of the processor's, 0 where the system does not say."""
+    if device.type == "cuda":
+        import torch
+
+        held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + held
+    lines = _read("/proc/meminfo").splitlines()
+    there = next((int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:")), 0)
+    used = _read("/sys/fs/cgroup/memory.current").strip()
+    return min(there, max(0, total_memory(device) - int(used))) if used else there
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""
