@@ -147,9 +147,15 @@ def node(
 
 
 class Catalog(Mapping[str, NodeSpec]):
-    """The node classes of one engine, by id and alias. Iterates over ids, aliases included."""
+    """The node classes of one engine, by id and alias. Iterates over ids, aliases included.
 
-    def __init__(self, nodes: Iterable[NodeSpec | Callable[..., _Any]] = ()) -> None:
+    absent: what to say of classes that are known but not there.
+    """
+
+    def __init__(
+        self, nodes: Iterable[NodeSpec | Callable[..., _Any]] = (), absent: Mapping[str, str] | None = None
+    ) -> None:
+        self.absent: Mapping[str, str] = {} if absent is None else absent
         self._specs: dict[str, NodeSpec] = {}
         for spec in map(spec_of, nodes):
             for name in spec.ids:
@@ -184,9 +190,9 @@ class Catalog(Mapping[str, NodeSpec]):
         """Each spec once, aliases left out."""
         return [spec for name, spec in self._specs.items() if name == spec.id]
 
-    def plus(self, nodes: Iterable[NodeSpec | Callable[..., _Any]]) -> Catalog:
+    def plus(self, nodes: Iterable[NodeSpec | Callable[..., _Any]], absent: Mapping[str, str] | None = None) -> Catalog:
         """This catalogue and more nodes; an id that is taken is refused."""
-        return Catalog([*self.specs(), *map(spec_of, nodes)])
+        return Catalog([*self.specs(), *map(spec_of, nodes)], {**self.absent, **(absent or {})})
 
     def similar(self, id: str) -> list[str]:
         """Ids close to a misspelt one."""

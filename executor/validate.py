@@ -72,8 +72,10 @@ class _Validation:
             if not node.type:
                 self._say(id, "", "invalid_prompt", "it has no class_type.", remedy="Save the workflow again.")
                 continue
-            close = self._similar(node.type)
-            remedy = f"Did you mean {' or '.join(close)}?" if close else "Install the node pack that has it."
+            remedy = self.catalogue.absent.get(node.type, "")
+            if not remedy:
+                close = self._similar(node.type)
+                remedy = f"Did you mean {' or '.join(close)}?" if close else "Install the node pack that has it."
             self._say(id, "", "invalid_prompt", f"no node is called {node.type}.", got=node.type, remedy=remedy)
 
     def _similar(self, kind: str) -> list[str]:
