@@ -31,7 +31,7 @@ from .executor.spec import Catalog, Listing
 from .executor.store import Store
 from .executor.validate import Checked
 from .executor.views import object_info
-from .extensions.packs import Pack, load_packs
+from .extensions.packs import Pack, entries, installed
 from .models.codec import TensorCodec, sizeof
 from .models.compute import Compute
 from .models.residency import Residency
@@ -41,6 +41,7 @@ from .nodes.store import Files
 from .result import Pulled, Result, unreadable
 
 if TYPE_CHECKING:
+    from .extensions.host import Host
     from .running import Running
 
 Workflow = str | os.PathLike[str] | Mapping[str, Any] | Builder | Graph
@@ -110,9 +111,7 @@ class Engine:
         allow_download: bool = False,
         object_info: str | os.PathLike[str] | None = None,
     ) -> None:
-        self.packs: list[Pack] = load_packs(Path(folder) for folder in custom_nodes)
-        packed = [spec for pack in self.packs for spec in pack.nodes]
-        self.catalogue = catalogue().plus([*packed, *nodes])
+        self.catalogue = catalogue().plus(nodes)
         temp = Path(tempfile.gettempdir()) / f"carrara-{os.getpid()}-{os.urandom(4).hex()}"
         self.files = Files(_folder(input_dir, "input"), _folder(output_dir, "output"), temp, metadata)
         self.models = Models.at(
@@ -129,6 +128,9 @@ class Engine:
             Residency: self.residency,
             Listing: Names(self.models, self.files),
         }
+        self.packs: list[Pack] = []
+        self.host: Host | None = None
+        self._load_packs([Path(folder).expanduser() for folder in custom_nodes])
         more = Signatures.load(Path(object_info)).info if object_info is not None else {}
         self._signatures = Signatures(Infos(self.catalogue, self.services, more))
         self._store = None if str(cache) == "off" else Store(cache or _cache_folder(), TensorCodec())
@@ -143,6 +145,20 @@ class Engine:
             scope=_no_grad,
         )
         self._close = weakref.finalize(self, _clean, temp, self._store)
+
+    def _load_packs(self, folders: list[Path]) -> None:
+        """Packs of these folders and installed ones join the catalogue. Their machinery is imported only for some."""
+        points = installed()
+        if not points and not any(entries(folders)):
+            return
+        from .extensions.host import Host
+        from .extensions.loader import Loader
+
+        base = next((folder.absolute().parent for folder in folders if folder.name == "custom_nodes"), None)
+        self.host = Host(self.services, lambda: self.catalogue, base=base or self.files.temp_dir)
+        loader = Loader(self.host, self.catalogue)
+        self.packs = loader.load(folders, points)
+        self.catalogue = self.catalogue.plus(loader.nodes.values(), loader.absent(self.packs))
 
     def __enter__(self) -> Self:
         return self

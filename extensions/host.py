@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol
 
 from ..errors import Unsupported
 from ..executor.spec import Catalog, Context, NodeSpec, Services
 from .border import Border
 from .modules import Modules
+from .packs import Pack
 from .plain import plain_border
 
 
@@ -79,8 +81,24 @@ class Host:
         self.channel: Channel = channel or Nobody()
         self.border = border or plain_border()
         self.modules = Modules(self)
-        self.packs: list[Any] = []
+        self.packs: list[Pack] = []
         self.instances = Instances()
+        self.classes: dict[str, type] = {}
+        self.titles: dict[str, str] = {}
+
+    def publish(self, classes: Mapping[str, type], titles: Mapping[str, str]) -> None:
+        """Let packs that ask for all node classes find these too."""
+        self.classes.update(classes)
+        self.titles.update({id: title for id, title in titles.items() if id in classes})
+        nodes = self.modules.loaded().get("nodes")
+        if nodes is not None:
+            self.executed("nodes", nodes)
+
+    def executed(self, name: str, module: ModuleType) -> None:
+        """A compat module is there: the one that lists all node classes gets those of the packs."""
+        if name == "nodes":
+            vars(module).setdefault("NODE_CLASS_MAPPINGS", {}).update(self.classes)
+            vars(module).setdefault("NODE_DISPLAY_NAME_MAPPINGS", {}).update(self.titles)
 
 
 class Instances:

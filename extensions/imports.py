@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from .missing import PACK
+from .missing import PACK, Asker
 from .views import Proxies, said
 
 if TYPE_CHECKING:
@@ -46,12 +46,13 @@ class Space:
         self.host = host
         self.pack = pack
         self.prefix = prefix
+        self.asker = Asker(pack)
         self.local: dict[str, ModuleType] = {}
         self._locks: dict[str, threading.RLock] = {}
         self._guard = threading.Lock()
         self._doing: dict[str, int] = {}  # what is being executed, by which thread
         self._proxies = Proxies(self)
-        self.builtins: dict[str, Any] = {**vars(builtins), "__import__": self.import_, "print": said, PACK: pack}
+        self.builtins: dict[str, Any] = {**vars(builtins), "__import__": self.import_, "print": said, PACK: self.asker}
         # Top-level names out of folders that the pack added to its sys.path live below this module.
         self._top = ModuleType(f"{prefix}_path")
         self._top.__path__ = []
@@ -163,6 +164,7 @@ class Space:
             return importlib.import_module(name)
         except ModuleNotFoundError as error:
             if error.name != top or PathFinder.find_spec(f"{self._top.__name__}.{top}", self._added()) is None:
+                self.asker.missed[error.name or name] = None
                 raise
         return self._remember(name)
 

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import sys
-from types import FunctionType
+from types import FrameType, FunctionType
 from typing import Any
 
 from ..errors import Unsupported
 from .known import status
 
 PACK = "__carrara_pack__"
-"""The key in a pack's builtins under which its name stands."""
+"""The key in a pack's builtins under which its `Asker` stands."""
+
+
+class Asker:
+    """A pack as the one that asks for names. missed: what it did not get, also where it had another way ready."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.missed: dict[str, None] = {}
 
 
 class Missing(Unsupported):
     """A name of the ecosystem that is not here. `dotted`: its full name; `pack`: who asked; `status`: why not."""
 
     def __init__(self, dotted: str, pack: str = "") -> None:
+        asker = asking()
+        if asker is not None:
+            asker.missed[dotted] = None
         self.dotted = dotted
-        self.pack = pack or asking()
+        self.pack = pack or (asker.name if asker is not None else "")
         self.status = status(dotted)
         super().__init__(
             f"{self.pack or 'a pack'} asks for {dotted}",
@@ -47,15 +58,15 @@ class MissingAttribute(Missing, AttributeError):
     """`comfy.utils.nothing`, or anything done with a placeholder."""
 
 
-def asking() -> str:
+def asking() -> Asker | None:
     """The pack whose code is running: the nearest frame with a pack's builtins."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         found = frame.f_builtins.get(PACK)
-        if found is not None:
-            return str(found)
-        frame = frame.f_back  # type: ignore[assignment]
-    return ""
+        if isinstance(found, Asker):
+            return found
+        frame = frame.f_back
+    return None
 
 
 class Placeholder(type):

@@ -135,6 +135,7 @@ class Modules:
                 if package is not None:
                     delattr(package, child)
                 raise
+            self._host.executed(name, module)
         return module
 
     def import_(

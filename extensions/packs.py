@@ -1,64 +1,112 @@
-"""Node packs from folders the user names: Python files or packages whose functions are declared with @node.
+"""Node packs, from folders the user names and from installed distributions: what each brought, or why it did not load.
 
-A pack that cannot be imported harms nobody: it is listed with its reason.
+Nothing of a pack is executed here; `loader.py` does that, and is imported only where there is a pack.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from hashlib import blake2b
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from types import ModuleType
 
-from ..executor.spec import Catalog, NodeSpec
+from ..executor.spec import NodeSpec
+
+GROUP = "carrara.nodes"
+"""Entry points of that group give nodes: a module, or a function that returns an iterable of nodes."""
+EXAMPLES = ("example_workflows", "example", "examples", "workflow", "workflows")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pack:
-    """One entry of a packs folder. nodes: what it declares; reason: why it did not load."""
+    """One pack. reason: why it did not load; a pack without one may still have lost single nodes (`left_out`).
+
+    entry: its file or folder name. sort: classic, V3, mixed or own. webs: name in URLs -> folder of its editor files.
+    where: the line of the pack that failed. lacks: what it could not load without. missed: all that it asked for and
+    did not get. promised: ids of the nodes that its source declares, if it did not load. notes: what it changed in the
+    process, which was undone, and nodes of others it replaced.
+    """
 
     name: str
     path: Path
     nodes: tuple[NodeSpec, ...] = ()
     reason: str = ""
+    entry: str = ""
+    sort: str = ""
+    webs: Mapping[str, Path] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    where: str = ""
+    lacks: tuple[str, ...] = ()
+    missed: tuple[str, ...] = ()
+    promised: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+    traceback: str = ""
+
+    @property
+    def loaded(self) -> bool:
+        return not self.reason
+
+    @property
+    def web(self) -> Path | None:
+        return next(iter(self.webs.values()), None)
+
+    @property
+    def locales(self) -> Path | None:
+        return self._folder("locales")
+
+    @property
+    def subgraphs(self) -> Path | None:
+        return self._folder("subgraphs")
+
+    @property
+    def examples(self) -> tuple[Path, ...]:
+        """Folders with example workflows."""
+        return tuple(found for name in EXAMPLES if (found := self._folder(name)) is not None)
+
+    def _folder(self, name: str) -> Path | None:
+        folder = self.path / name
+        return folder if folder.is_dir() else None
+
+    def absent(self) -> dict[str, str]:
+        """Node id -> why this pack does not give it."""
+        said = {id: f"The pack {self.name} has it, but left it out: {why}" for id, why in self.left_out.items()}
+        if self.reason:
+            lacks = f" It lacks {', '.join(self.lacks)}." if self.lacks else ""
+            why = f"The pack {self.name} would have it, but did not load: {self.reason}.{lacks}"
+            said.update((id, why) for id in self.promised)
+        return said
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "name": self.name,
+            "path": str(self.path),
+            "loaded": self.loaded,
+            "sort": self.sort,
+            "nodes": [node.id for node in self.nodes],
+            "reason": self.reason,
+            "where": self.where,
+            "lacks": list(self.lacks),
+            "missed": list(self.missed),
+            "left_out": dict(self.left_out),
+            "promised": list(self.promised),
+            "notes": list(self.notes),
+            "web": {name: str(folder) for name, folder in self.webs.items()},
+            "seconds": round(self.seconds, 3),
+        }
 
 
-def load_packs(folders: Iterable[Path | str]) -> list[Pack]:
-    """Import every pack of these folders, in name order."""
-    return [_load(entry) for folder in folders for entry in _entries(Path(folder).expanduser())]
+def entries(folders: Iterable[Path | str]) -> Iterator[Path]:
+    """What may be a pack in these folders, in name order: Python files, and folders with `__init__.py`."""
+    for folder in map(Path, folders):
+        place = folder.expanduser()
+        for entry in sorted(place.iterdir()) if place.is_dir() else ():
+            if entry.name.startswith((".", "__")) or entry.name.endswith(".disabled"):
+                continue
+            if (entry.suffix == ".py" and entry.is_file()) or (entry / "__init__.py").is_file():
+                yield entry
 
 
-def _entries(folder: Path) -> Iterator[Path]:
-    for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if entry.name.startswith((".", "__")) or entry.suffix == ".disabled":
-            continue
-        if entry.suffix == ".py" or (entry / "__init__.py").is_file():
-            yield entry
-
-
-def _load(entry: Path) -> Pack:
-    try:
-        nodes = tuple(Catalog.of_modules(_import(entry)).specs())
-    except (Exception, SystemExit) as error:
-        return Pack(entry.stem, entry, reason=f"{type(error).__name__}: {error}")
-    return Pack(entry.stem, entry, nodes, "" if nodes else "it declares no nodes with @carrara.node")
-
-
-def _import(entry: Path) -> ModuleType:
-    """Under a name of its own, so that packs with equal names do not meet."""
-    name = f"carrara_pack_{entry.stem}_{blake2b(str(entry.resolve()).encode(), digest_size=6).hexdigest()}"
-    file = entry if entry.suffix == ".py" else entry / "__init__.py"
-    places = None if entry.suffix == ".py" else [str(entry)]
-    spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=places)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
+def installed() -> tuple[EntryPoint, ...]:
+    """Packs that were installed as distributions. Raises nothing, imports nothing."""
+    return tuple(entry_points(group=GROUP))

@@ -1,0 +1,86 @@
+"""Why a pack did not load, told so that one can do something about it."""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+from .missing import Missing
+
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "cv2": "opencv-python-headless",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+    "git": "GitPython",
+    "dotenv": "python-dotenv",
+    "cpuinfo": "py-cpuinfo",
+    "bs4": "beautifulsoup4",
+    "Crypto": "pycryptodome",
+    "github": "PyGithub",
+}
+"""Module -> distribution, where pip knows it by another name."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """reason: the error. where: file and line in the pack. lacks: packages to install, names of ours to wait for."""
+
+    reason: str
+    where: str
+    lacks: tuple[str, ...]
+    traceback: str
+
+
+def failure(error: BaseException, entry: Path) -> Failure:
+    lacks: dict[str, None] = {}
+    for one in _chain(error):
+        if isinstance(one, Missing):
+            lacks[one.dotted] = None
+        elif isinstance(one, ModuleNotFoundError) and one.name:
+            top = one.name.partition(".")[0]
+            lacks[f"package {DISTRIBUTIONS.get(top, top)}"] = None
+    if isinstance(error, ImportError) and not any(isinstance(one, Missing) for one in _chain(error)):
+        lacks.update(dict.fromkeys(f"package {name}" for name in required(entry)))
+    said = f"it called sys.exit({error})" if isinstance(error, SystemExit) else f"{type(error).__name__}: {error}"
+    return Failure(said, _where(error, entry), tuple(lacks), "".join(traceback.format_exception(error)).strip())
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    one: BaseException | None = error
+    while one is not None:
+        yield one
+        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
+
+
+def _where(error: BaseException, entry: Path) -> str:
+    """The last line of the pack on the way to the error."""
+    root = entry if entry.is_dir() else entry.parent
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}"
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if Path(frame.filename).is_relative_to(root):
+            return f"{frame.filename}:{frame.lineno}: {frame.line}"
+    return ""
+
+
+def required(entry: Path) -> tuple[str, ...]:
+    """Distributions that the pack's requirements.txt names and that are not installed."""
+    file = entry / "requirements.txt"
+    if not file.is_file():
+        return ()
+    missing: list[str] = []
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+        found = re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[|[=<>!~;@]|#|$)", line)
+        if found is None:
+            continue
+        try:
+            distribution(found[1])
+        except PackageNotFoundError:
+            missing.append(found[1])
+    return tuple(missing)
