@@ -21,16 +21,27 @@ class Entry:
     files: tuple[str, ...] = ()
 
 
+class Classed(Protocol):
+    @property
+    def type(self) -> str: ...
+
+
+Owner = tuple[str, str]
+"""A node's id and its class."""
+
+
 class Cache(Protocol):
     """Entries by fingerprint. Safe to call from several threads."""
 
-    def begin(self, keys: Collection[bytes]) -> None:
-        """A run whose nodes have these keys starts."""
+    def begin(self, keys: Collection[bytes], graph: Mapping[str, Classed]) -> None:
+        """A run of that graph starts, whose nodes have these keys."""
         ...
 
     def get(self, key: bytes) -> Entry | None: ...
 
-    def put(self, key: bytes, entry: Entry) -> None: ...
+    def put(self, key: bytes, entry: Entry, owner: Owner | None = None) -> None:
+        """owner: of a node that an expansion made, the graph's node behind it."""
+        ...
 
     def clear(self) -> None: ...
 
@@ -38,13 +49,13 @@ class Cache(Protocol):
 class NoCache:
     """Keeps nothing: each value is freed after its last consumer."""
 
-    def begin(self, keys: Collection[bytes]) -> None:
+    def begin(self, keys: Collection[bytes], graph: Mapping[str, Classed]) -> None:
         return None
 
     def get(self, key: bytes) -> Entry | None:
         return None
 
-    def put(self, key: bytes, entry: Entry) -> None:
+    def put(self, key: bytes, entry: Entry, owner: Owner | None = None) -> None:
         return None
 
     def clear(self) -> None:
@@ -52,27 +63,39 @@ class NoCache:
 
 
 class LastRun:
-    """Keeps what the newest run's nodes have, and drops the rest when that run starts."""
+    """Keeps what the newest run's nodes have, and drops the rest when that run starts.
+
+    What an expansion made is kept as long as the node behind it is in the graph.
+    """
 
     def __init__(self) -> None:
         self._entries: dict[bytes, Entry] = {}
+        self._owners: dict[bytes, Owner] = {}
         self._lock = threading.Lock()
 
-    def begin(self, keys: Collection[bytes]) -> None:
-        wanted = keys if isinstance(keys, set | frozenset) else set(keys)
+    def begin(self, keys: Collection[bytes], graph: Mapping[str, Classed]) -> None:
+        wanted = set(keys)
         with self._lock:
+            for key, (id, kind) in self._owners.items():
+                node = graph.get(id)
+                if node is not None and node.type == kind:
+                    wanted.add(key)
             self._entries = {key: entry for key, entry in self._entries.items() if key in wanted}
+            self._owners = {key: owner for key, owner in self._owners.items() if key in self._entries}
 
     def get(self, key: bytes) -> Entry | None:
         return self._entries.get(key)
 
-    def put(self, key: bytes, entry: Entry) -> None:
+    def put(self, key: bytes, entry: Entry, owner: Owner | None = None) -> None:
         with self._lock:
             self._entries[key] = entry
+            if owner is not None:
+                self._owners[key] = owner
 
     def clear(self) -> None:
         with self._lock:
             self._entries.clear()
+            self._owners.clear()
 
 
 class Bounded:
@@ -101,7 +124,7 @@ class Bounded:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def begin(self, keys: Collection[Any]) -> None:
+    def begin(self, keys: Collection[Any], graph: Mapping[str, Classed]) -> None:
         return None
 
     def get(self, key: Any) -> Entry | None:
@@ -112,7 +135,7 @@ class Bounded:
             self._entries.move_to_end(key)
             return found[0]
 
-    def put(self, key: Any, entry: Entry) -> None:
+    def put(self, key: Any, entry: Entry, owner: Owner | None = None) -> None:
         size = 0 if self._sizeof is None else self._sizeof(entry.values)
         with self._lock:
             old = self._entries.pop(key, None)

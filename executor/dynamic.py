@@ -124,8 +124,9 @@ def _gathered(port: Input, values: dict[str, Any]) -> Any:
     own = values.pop(port.param)
     inputs: Iterable[Input] = port.shows
     make = None
+    key = own[0] if isinstance(own, list) and own else own  # a node of whole lists gets a list of one
     for mode in port.modes:
-        if mode.key == own:
+        if mode.key == key:
             inputs, make = mode.inputs, mode.make
     found: dict[str, Any] = {}
     for one in inputs:

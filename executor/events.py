@@ -1,4 +1,8 @@
-"""What happened, as it happens. A sink is any callable that takes an event; it is called one event at a time."""
+"""What happened, as it happens. A sink is any callable that takes an event; it is called one event at a time.
+
+Events of a node say which it is (`node`), which one shows it (`display`), which one made it (`parent`, None for nodes
+of the workflow itself), and which node of the workflow is behind it (`real`).
+"""
 
 from __future__ import annotations
 
@@ -24,14 +28,18 @@ class NodeCached:
     node: str
     display: str
     ui: Mapping[str, Any] | None
+    parent: str | None = None
+    real: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeStarted:
-    """display: the node of the submitted graph that stands for it."""
+    """A node is called."""
 
     node: str
     display: str
+    parent: str | None = None
+    real: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,8 @@ class NodeProgress:
     value: float
     total: float
     preview: Any
+    parent: str | None = None
+    real: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +63,8 @@ class NodeFinished:
     display: str
     seconds: float
     ui: Mapping[str, Any] | None
+    parent: str | None = None
+    real: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +74,8 @@ class NodeBlocked:
     node: str
     display: str
     message: str
+    parent: str | None = None
+    real: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +87,8 @@ class NodeFailed:
     error: Failure
     inputs: Mapping[str, Any]
     executed: tuple[str, ...]
+    parent: str | None = None
+    real: str = ""
 
 
 @dataclass(frozen=True, slots=True)

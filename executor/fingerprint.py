@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
-from .context import Context
+from .awaiting import settled
+from .bound import Bound
+from .context import Blocker, Context
 from .ports import NodeSpec
-from .validate import Bound
 
 SIZE = 20
 Key = bytes
@@ -64,31 +65,64 @@ FORMS: Mapping[type, Callable[[Any], bytes]] = {
     tuple: _list,
     dict: _dict,
 }
+KINDS: Sequence[tuple[type, Callable[[Any], bytes]]] = (
+    (bool, _bool),
+    (int, _int),
+    (float, _float),
+    (str, _text),
+    (bytes, _bytes),
+    (list, _list),
+    (tuple, _list),
+    (dict, _dict),
+)
+"""For values of derived types: a string enum, a number of another library."""
 
 
 def encode(value: Any) -> bytes:
     """Canonical bytes of a literal: equal values give equal bytes, and no two values share them. Raises Unkeyed."""
     form = FORMS.get(type(value))
-    if form is None:
-        raise Unkeyed(type(value).__name__)
-    return form(value)
+    if form is not None:
+        return form(value)
+    for kind, form in KINDS:
+        if isinstance(value, kind):
+            return form(kind(value)) if kind in FORMS else form(value)
+    raise Unkeyed(type(value).__name__)
 
 
 class Fingerprints:
     """Keys of one run's nodes. A node without a key (impure, or fed by such a node) maps to None.
 
     salt: what the engine adds for all nodes: version, device class, precision. output_salt: what it adds for output
-    nodes: the folders they write to.
+    nodes: the folders they write to. brief: nodes whose results are not to be kept beyond this process.
     """
 
     def __init__(self, context: Context, salt: bytes = b"", output_salt: bytes = b"") -> None:
         self.keys: dict[str, Key | None] = {}
         self.why: dict[str, str] = {}
+        self.brief: set[str] = set()
         self._context = context
         self._salt = salt
         self._output_salt = output_salt
         self._heads: dict[NodeSpec, bytes] = {}
         self._words: dict[str, bytes] = {}
+        self._curious: dict[NodeSpec, frozenset[str]] = {}
+        self._revealed: dict[str, Mapping[str, list[Any]]] = {}
+
+    def curious(self, spec: NodeSpec) -> frozenset[str]:
+        """Inputs whose values `reads` sees even if they are linked."""
+        found = self._curious.get(spec)
+        if found is None:
+            hook = spec.reads
+            if hook is None or hook.classic:
+                found = frozenset()
+            else:
+                found = frozenset(p.param for p in spec.plain if hook.wants(p.param.partition(".")[0]) and not p.lazy)
+            self._curious[spec] = found
+        return found
+
+    def reveal(self, id: str, values: Mapping[str, list[Any]]) -> None:
+        """The linked values that the node's `reads` is to see."""
+        self._revealed[id] = values
 
     def add(self, id: str, bound: Bound) -> None:
         """Key one node; its sources must have been added before."""
@@ -117,7 +151,12 @@ class Fingerprints:
             self.why[id] = "an input has no canonical form"
             return None
         keys = self.keys
+        brief = self.brief
+        if not spec.lasting:
+            brief.add(id)
         for name, source, slot in bound.wires:
+            if brief and source in brief:
+                brief.add(id)
             key = keys[source]
             if key is None:
                 self.why[id] = f"it uses node {source}, which is never cached"
@@ -127,7 +166,7 @@ class Fingerprints:
                 word = words[name] = _text(name)
             parts.append(b"L%b%d=" % (word, slot))
             parts.append(key)
-        if spec.reads is not None or "UNIQUE_ID" in spec.hidden.values():
+        if spec.reads is not None or not spec.idempotent or "UNIQUE_ID" in spec.hidden.values():
             more = self._world(id, bound)
             if more is None:
                 return None
@@ -135,19 +174,35 @@ class Fingerprints:
         return blake2b(b"".join(parts), digest_size=SIZE).digest()
 
     def _world(self, id: str, bound: Bound) -> bytes | None:
-        """What the node says it read, and its own id if it may see it."""
-        more = _text(id) if "UNIQUE_ID" in bound.spec.hidden.values() else b""
-        if bound.spec.reads is None:
+        """What the node says it read, and its own id if that counts."""
+        spec = bound.spec
+        more = b"" if spec.idempotent and "UNIQUE_ID" not in spec.hidden.values() else _text(id)
+        if spec.reads is None:
             return more
-        literals = {port.param: bound.literals.get(port.param) for port in bound.spec.inputs}
+        revealed = self._revealed.get(id)
+        if revealed is None and any(wire.param in self.curious(spec) for wire in bound.wires):
+            self.why[id] = "what it reads depends on a value that was not there in time"
+            return None
         try:
-            read = bound.spec.reads(literals, self._context)
-            if read != read:  # NaN: the node asks to run every time
-                self.why[id] = "it says that it read something new"
-                return None
-            return more + b"R" + encode(read)
+            for values in _rows(revealed or {}, spec.input_is_list):
+                read = settled(spec.reads(bound.seen(spec.reads, values), self._context))
+                if read != read:  # NaN: the node asks to run every time
+                    self.why[id] = "it says that it read something new"
+                    return None
+                more += b"R" + encode(read)
+            return more
         except Unkeyed:
             self.why[id] = "what it reads has no canonical form"
         except Exception as error:
             self.why[id] = f"what it reads could not be fingerprinted: {error}"
         return None
+
+
+def _rows(linked: Mapping[str, list[Any]], whole: bool) -> list[Mapping[str, Any]]:
+    """Linked values call by call, as the node will get them. Raises Unkeyed for a value that is blocked."""
+    if any(isinstance(value, Blocker) for values in linked.values() for value in values):
+        raise Unkeyed("a blocked value")
+    if whole or not linked:
+        return [linked]
+    count = max(map(len, linked.values())) if all(linked.values()) else 0
+    return [{name: v[i] if i < len(v) else v[-1] for name, v in linked.items()} for i in range(count)]

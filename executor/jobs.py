@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from .bound import Bound, Checked
 from .cache import Values
 from .calls import Job, Recipe
 from .context import Context
+from .prompt import DynPrompt
 from .report import Report
 from .result import Cancel
-from .validate import Bound, Checked
 
 if TYPE_CHECKING:
     from .run import Executor
@@ -20,7 +21,14 @@ class Jobs:
     """Makes the jobs of one run. `halted` stops those that are under way, as the user's cancelling does."""
 
     def __init__(
-        self, executor: Executor, checked: Checked, cancel: Cancel, workflow: Mapping[str, Any] | None, report: Report
+        self,
+        executor: Executor,
+        checked: Checked,
+        cancel: Cancel,
+        workflow: Mapping[str, Any] | None,
+        report: Report,
+        hidden: Mapping[str, Any],
+        made: Mapping[str, Any],
     ) -> None:
         self.halted = False
         self._executor = executor
@@ -28,7 +36,9 @@ class Jobs:
         self._cancel = cancel
         self._workflow = workflow
         self._report = report
+        self._hidden_values = hidden
         self._prompt: Mapping[str, Any] | None = None
+        self._dynamic = DynPrompt(self._as_prompt, made, report.lineage)
 
     def make(
         self, id: str, bound: Bound, recipe: Recipe, values: Mapping[str, Values], same: Callable[[str], str]
@@ -70,6 +80,10 @@ class Jobs:
             return id
         if what == "PROMPT":
             return self._as_prompt()
+        if what == "DYNPROMPT":
+            return self._dynamic
+        if what in self._hidden_values:
+            return self._hidden_values[what]
         if what == "EXTRA_PNGINFO":
             return None if self._workflow is None else {"workflow": self._workflow}
-        return None if self._executor.hidden is None else self._executor.hidden(what, id)
+        return None

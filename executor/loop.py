@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
-from ..errors import CarraraError
+from ..errors import CarraraError, Cycle
 from . import events
+from .bound import Bound, Checked
 from .cache import Entry, Values
 from .calls import Broken, Done, Grown, Outcome, Recipe, Wants, collected, gather
 from .context import Blocker, Context, Expand
+from .early import foresee
 from .expand import as_link, graft
 from .fingerprint import Fingerprints
 from .graph import Link
@@ -24,13 +25,12 @@ from .plan import Planner
 from .ports import NodeSpec
 from .report import Report
 from .result import Cancel, RunResult
-from .validate import Bound, Checked
+from .waiting import Waiting
 from .workers import Crew, Finished
 
 if TYPE_CHECKING:
     from .run import Executor
 
-LATER = 1 << 40
 NOTHING: frozenset[str] = frozenset()
 
 
@@ -44,6 +44,7 @@ class Run:
         cancel: Cancel,
         sink: events.Sink | None,
         workflow: Mapping[str, Any] | None,
+        hidden: Mapping[str, Any],
     ) -> None:
         self.executor = executor
         self.checked = checked
@@ -54,26 +55,27 @@ class Run:
         self.planner = Planner(self.nodes, self.keys, executor.cache, executor.store)
         self.crew = Crew(executor.workers, executor.scope)
         self.report = Report(sink)
-        self.jobs = Jobs(executor, checked, cancel, workflow, self.report)
+        self.made: dict[str, Any] = {}  # entries of expansions
+        self.jobs = Jobs(executor, checked, cancel, workflow, self.report, hidden, self.made)
         self.recipes: dict[NodeSpec, Recipe] = {}
         self.keep: dict[str, list[str]] = {}  # what stands for targets, and those targets
         self.values: dict[str, Values] = {}
-        self.waiting: dict[str, int] = {}
-        self.consumers: dict[str, list[str]] = {}
-        self.uses: dict[str, int] = {}
+        self.waiting = Waiting(self.place)
         self.asked: dict[str, frozenset[str]] = {}
         self.grown: dict[str, Grown] = {}
-        self.ready: list[tuple[int, str]] = []
 
-    def plan(self) -> Planner:
-        """Fingerprint every node and find out which must run."""
+    def plan(self, *, look: bool = False) -> bool:
+        """Fingerprint every node and find out which must run. False: a node failed, or the user stopped it.
+
+        look: nodes whose values a fingerprint depends on may run for it.
+        """
         planner = self.planner
-        for id, bound in self.nodes.items():
-            self.keys.add(id, bound)
         if self.executor.store is not None:
             self.executor.store.begin()
-        self.executor.cache.begin({key for key in self.keys.keys.values() if key is not None})
-        planner.adopt(self.nodes)
+        early = foresee(self, look)
+        if early is None:
+            return False
+        self.executor.cache.begin({key for key in self.keys.keys.values() if key is not None}, self.checked.graph)
         for id in self.checked.good:
             self.keep.setdefault(planner.same(id), []).append(id)
         self.enlist(planner.need(self.keep, self.values))
@@ -81,22 +83,28 @@ class Run:
             # A stored target is read now: should it be damaged, it still runs.
             if id in planner.hits and not self.have(id):
                 self.enlist(planner.need([id], self.values))
-        return planner
+        self.release(early)
+        return True
 
     def go(self, begun: float) -> RunResult:
         """Run to the end, whatever that is."""
         status = "done"
+        if self.executor.begun is not None:
+            self.executor.begun(self.checked.graph)
         try:
-            self.plan()
-            self.report.planned(self.planner, self.keep)
             with self.executor.scope():
-                self.loop()
-            if self.cancel.is_set() and self.planner.todo:
+                planned = self.plan(look=True)
+                self.report.planned(self.planner, self.keep)
+                if planned:
+                    self.loop()
+            if self.cancel.is_set() and (self.planner.todo or not planned):
                 status = "interrupted"
+            elif self.planner.todo and self.report.failure is None:
+                self.stuck()
         except KeyboardInterrupt:
             status = "interrupted"
         finally:
-            self.jobs.halted = True
+            self.halt()
             self.crew.close()
             self.flush()
         return self.report.result(status, begun, self.checked, self.nodes, self.planner, self.keep, self.values)
@@ -110,22 +118,36 @@ class Run:
 
     # --- the loop ------------------------------------------------------------------------------------------
 
-    def loop(self) -> None:
-        ready = self.ready
+    def loop(self) -> bool:
+        """Call what is ready until nothing is left; False: a node failed, or the user stopped it."""
+        ready = self.waiting.ready
         crew = self.crew
         report = self.report
         stopped = self.cancel.is_set
         while report.failure is None and not stopped():
             if ready and crew.free:
-                self.launch(heappop(ready)[1])
+                self.launch(self.waiting.pop())
                 if crew.busy:
                     self.collect(crew.finished())
             elif crew.busy:
                 self.collect(crew.finished(block=True))
             else:
-                return
+                return True
+        self.halt()
+        return False
+
+    def halt(self) -> None:
+        """Let nothing go on; what had finished counts."""
         self.jobs.halted = True
-        self.collect(crew.drain())
+        self.collect(self.crew.drain())
+
+    def stuck(self) -> None:
+        """Nothing is ready and nothing runs: an expansion made nodes wait for one another."""
+        cycle = self.waiting.cycle()
+        display = self.report.lineage.display
+        blamed = next((id for id in cycle if display(id) != id), cycle[0])
+        path = " → ".join([*cycle[:12], cycle[0]])
+        self.report.broken(blamed, Cycle(f"an expansion made nodes feed themselves: {path}"), {}, self.place)
 
     def collect(self, finished: Iterable[Finished]) -> None:
         for job, outcome, seconds in finished:
@@ -135,37 +157,18 @@ class Run:
         """Count for each new node what it waits for, and start those that wait for nothing."""
         todo = self.planner.todo
         same = self.planner.same
-        consumers = self.consumers
-        uses = self.uses
+        waiting = self.waiting
         for id in new:
             bound = self.nodes[id]
             lazy = self.planner.lazy(bound.spec)
-            unmet = 0
-            for param, source, _ in bound.wires:
-                source = same(source)
-                uses[source] = uses.get(source, 0) + 1
-                if source in todo and param not in lazy:
-                    unmet += 1
-                    consumers.setdefault(source, []).append(id)
-            self.waiting[id] = unmet
-            if not unmet:
-                self.push(id, bound.spec)
-
-    def push(self, id: str, spec: NodeSpec) -> None:
-        """Ready. What shows something, or waits by itself, goes first; else the order of the graph."""
-        place = self.place[id]
-        heappush(self.ready, (place if spec.output or spec.is_async else place + LATER, id))
+            sources = [(same(wire[1]), wire[0] not in lazy) for wire in bound.wires]
+            waiting.enlist(id, bound, [(source, wait and source in todo) for source, wait in sources])
 
     def hold(self, id: str, sources: Iterable[str]) -> None:
         """Let a node wait for these too; it is launched again when they are there."""
         sources = list(dict.fromkeys(sources))
         self.enlist(self.planner.need(sources, self.values))
-        unmet = [source for source in sources if source in self.planner.todo]
-        for source in unmet:
-            self.consumers.setdefault(source, []).append(id)
-        self.waiting[id] = len(unmet)
-        if not unmet:
-            self.push(id, self.nodes[id].spec)
+        self.waiting.wait(id, self.nodes[id], [source for source in sources if source in self.planner.todo])
 
     def have(self, id: str) -> bool:
         """Whether a node's values are at hand, after reading them from disk if need be."""
@@ -259,22 +262,25 @@ class Run:
         if key is not None and not done.skipped:
             entry = Entry(done.values, done.ui, done.files)
             executor = self.executor
-            executor.cache.put(key, entry)
-            if executor.store is not None and (twins or spec.output or seconds >= executor.store_seconds):
+            executor.cache.put(key, entry, self.owner(id))
+            worth = twins or spec.output or seconds >= executor.store_seconds
+            if executor.store is not None and worth and id not in self.keys.brief:
                 executor.store.put(key, entry)
-        if twins is not None or self.uses.get(id):
+        if twins is not None or self.waiting.uses.get(id):
             self.values[id] = done.values
         self.report.done(id, done, seconds, twins)
-        waiting = self.waiting
-        for consumer in self.consumers.pop(id, ()):
-            waiting[consumer] -= 1
-            if not waiting[consumer]:
-                self.push(consumer, self.nodes[consumer].spec)
+        for consumer in self.waiting.done(id):
+            self.waiting.push(consumer, self.nodes[consumer])
         self.release(wire.source for wire in self.nodes[id].wires)
+
+    def owner(self, id: str) -> tuple[str, str] | None:
+        """The node of the workflow behind a made one, and its class."""
+        real = self.report.lineage.reals.get(id)
+        return None if real is None else (real, self.nodes[real].node.type)
 
     def release(self, sources: Iterable[str]) -> None:
         """One consumer less; the last one frees the values."""
-        uses = self.uses
+        uses = self.waiting.uses
         for source in sources:
             source = self.planner.same(source)
             uses[source] -= 1
@@ -292,18 +298,20 @@ class Run:
                 continue
             made = graft(result, self.executor.catalogue, self.nodes)
             for new, bound in made.items():
+                entry = result.nodes[new]
                 self.place[new] = len(self.place)
                 self.nodes[new] = bound
+                self.made[new] = entry
+                self.report.lineage.add(new, id, entry.get("override_display_id"))
                 self.keys.add(new, bound)
-                shown = result.nodes[new].get("override_display_id")
-                self.report.shown_as[new] = shown or self.report.shown_as.get(id, id)
                 if bound.spec.output:
                     outputs.append(new)
             self.planner.adopt(made)
         self.grown[id] = grown
         sources = self.linked(grown)
+        uses = self.waiting.uses
         for source in sources:
-            self.uses[source] = self.uses.get(source, 0) + 1
+            uses[source] = uses.get(source, 0) + 1
         self.enlist(self.planner.need([self.planner.same(o) for o in outputs], self.values))
         self.hold(id, sources)
 

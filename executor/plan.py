@@ -6,11 +6,11 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from .bound import Bound
 from .cache import Cache, Entry
 from .fingerprint import Fingerprints, Key
 from .ports import NodeSpec
 from .store import Record, Store
-from .validate import Bound
 
 
 @dataclass(frozen=True, eq=False)

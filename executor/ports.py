@@ -250,7 +250,8 @@ class NodeSpec:
     """Everything known about one node class. Read once from a signature; all else are views of it.
 
     variadic: links to inputs that are not declared are taken. open: values for such inputs too. idempotent=False: two
-    nodes with the same inputs are still two. info: makes the editor's whole entry, where it is not made from the rest.
+    nodes with the same inputs are still two. lasting=False: its results, and what is made of them, are forgotten with
+    the process. info: makes the editor's whole entry, where it is not made from the rest.
     """
 
     id: str
@@ -278,6 +279,7 @@ class NodeSpec:
     module: str = ""
     open: bool = False
     idempotent: bool = True
+    lasting: bool = True
     info: Callable[[Services], Mapping[str, Any]] | None = None
 
     @cached_property

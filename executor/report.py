@@ -9,49 +9,68 @@ from typing import Any
 
 from ..errors import CarraraError, Interrupted, NodeFailed
 from . import events
+from .bound import Bound, Checked
 from .cache import Values
 from .calls import Done
 from .plan import Planner
 from .ports import NodeSpec
+from .prompt import Lineage
 from .result import RunResult
-from .validate import Bound, Checked
 
 
 class Report:
-    """Collects outcomes and speaks to the sink, one event at a time whatever thread it comes from."""
+    """Collects outcomes and speaks to the sink, one event at a time whatever thread it comes from.
+
+    later: events that wait for the plan to be told.
+    """
 
     def __init__(self, sink: events.Sink | None) -> None:
         self.sink = sink
         self.executed: dict[str, float] = {}
-        self.shown_as: dict[str, str] = {}
+        self.lineage = Lineage()
         self.failure: tuple[str, BaseException, Mapping[str, Any]] | None = None
         self._spent: dict[str, float] = {}
         self._ui: dict[str, Mapping[str, Any]] = {}
         self._files: dict[str, tuple[str, ...]] = {}
+        self.later: list[events.Event] | None = None
         self._lock = threading.RLock()
 
     def emit(self, event: events.Event) -> None:
         if self.sink is not None:
             with self._lock:
-                self.sink(event)
+                if self.later is None:
+                    self.sink(event)
+                else:
+                    self.later.append(event)
 
     def planned(self, planner: Planner, keep: Mapping[str, list[str]]) -> None:
+        """Tell what will run, and then what ran already to find that out."""
         if self.sink is None:
             return
-        self.emit(events.RunStarted(len(planner.todo), tuple(planner.spared())))
+        earlier, self.later = self.later or (), None
+        self.emit(events.RunStarted(len(planner.todo) + len(self.executed), tuple(planner.spared())))
+        for event in earlier:
+            self.emit(event)
         for leader, targets in keep.items():
             entry = planner.hits.get(leader)
             if entry is not None:
                 for id in targets:
-                    self.emit(events.NodeCached(id, id, entry.ui))
+                    self.emit(events.NodeCached(id, id, entry.ui, None, id))
 
     def started(self, id: str) -> None:
         if self.sink is not None:
-            self.emit(events.NodeStarted(id, self.shown_as.get(id, id)))
+            self.emit(events.NodeStarted(id, *self._family(id)))
+
+    def _family(self, id: str) -> tuple[str, str | None, str]:
+        """Display, parent and real node."""
+        lineage = self.lineage
+        parent = lineage.parents.get(id)
+        return (id, None, id) if parent is None else (lineage.displays[id], parent, lineage.reals[id])
 
     def progress(self, id: str, value: float, total: float, preview: Any) -> None:
         if self.sink is not None:
-            self.emit(events.NodeProgress(id, self.shown_as.get(id, id), value, total, preview))
+            display, parent, real = self._family(id)
+            self.emit(events.NodeProgress(id, display, value, total, preview, parent, real))
 
     def spent(self, id: str, seconds: float) -> None:
         """A call that did not finish the node: a lazy round, or the growing of a graph."""
@@ -68,13 +87,13 @@ class Report:
             self._files[id] = done.files
         if self.sink is None:
             return
-        display = self.shown_as.get(id, id)
+        display, parent, real = self._family(id)
         for message in done.blocked:
-            self.emit(events.NodeBlocked(id, display, message))
-        self.emit(events.NodeFinished(id, display, seconds, done.ui))
+            self.emit(events.NodeBlocked(id, display, message, parent, real))
+        self.emit(events.NodeFinished(id, display, seconds, done.ui, parent, real))
         for twin in twins or ():
             if twin != id:
-                self.emit(events.NodeCached(twin, twin, done.ui))
+                self.emit(events.NodeCached(twin, twin, done.ui, None, twin))
 
     def broken(self, id: str, error: BaseException, inputs: Mapping[str, Any], place: Mapping[str, int]) -> None:
         """A node raised. Of several, the first in order is told, so that threads change nothing."""
@@ -141,11 +160,11 @@ class Report:
             return "interrupted", cause
         if isinstance(cause, KeyboardInterrupt):
             return "interrupted", Interrupted("stopped by the user")
-        display = self.shown_as.get(id, id)
-        bound = nodes[display]
-        error = NodeFailed(display, bound.title, bound.node.type, cause)
+        display, parent, real = self._family(id)
+        bound = nodes[real]
+        error = NodeFailed(real, bound.title, bound.node.type, cause)
         if self.sink is not None:
-            self.emit(events.NodeFailed(id, display, error, inputs, tuple(self.executed)))
+            self.emit(events.NodeFailed(id, display, error, inputs, tuple(self.executed), parent, real))
         return "failed", error
 
 

@@ -29,8 +29,8 @@ class Executor:
 
     salt: what else results depend on (version, device class, precision). output_salt: what the results of output nodes
     depend on besides (the folders they write to). scope: entered around node calls, on their
-    thread. store_seconds: results that took less are not worth a place on disk, unless they are targets. hidden:
-    fills hidden parameters other than the node's id and the workflow, from (what, node id).
+    thread. store_seconds: results that took less are not worth a place on disk, unless they are targets. begun: told
+    each graph that begins to run.
     """
 
     catalogue: Catalog
@@ -42,7 +42,7 @@ class Executor:
     output_salt: bytes = b""
     scope: Callable[[], AbstractContextManager[Any]] = nullcontext
     store_seconds: float = 0.005
-    hidden: Callable[[str, str], Any] | None = None
+    begun: Callable[[Graph], None] | None = None
 
     def check(self, graph: Graph, targets: Iterable[str] | None = None) -> Checked:
         """Everything wrong with what the targets (default: all output nodes) need."""
@@ -53,8 +53,9 @@ class Executor:
         checked = self.check(graph, targets)
         if checked.problems:
             raise GraphError("the workflow cannot run", checked.problems)
-        run = Run(self, checked, Cancel(), None, None)
-        planner = run.plan()
+        run = Run(self, checked, Cancel(), None, None, {})
+        run.plan()
+        planner = run.planner
         runs = tuple(id for id in run.nodes if id in planner.todo)
         spared = planner.spared()
         return Plan(runs, tuple(spared), planner.explained(spared))
@@ -68,10 +69,12 @@ class Executor:
         sink: events.Sink | None = None,
         partial: bool = False,
         workflow: Mapping[str, Any] | None = None,
+        hidden: Mapping[str, Any] | None = None,
     ) -> RunResult:
         """Run what the targets need. Bad graphs and failing nodes are told in the result, not raised.
 
         partial: run the targets that are sound although others are not. workflow: the editor's form of the graph.
+        hidden: values of hidden parameters for this run, by what they are (API_KEY_COMFY_ORG, EXTRA_PNGINFO, ...).
         """
         begun = time.perf_counter()
         checked = graph if isinstance(graph, Checked) else self.check(graph, targets)
@@ -81,4 +84,4 @@ class Executor:
                 sink(events.RunFinished("invalid", seconds))
             error = GraphError("the workflow cannot run", checked.problems)
             return RunResult("invalid", seconds=seconds, problems=checked.problems, error=error)
-        return Run(self, checked, cancel or Cancel(), sink, workflow).go(begun)
+        return Run(self, checked, cancel or Cancel(), sink, workflow, hidden or {}).go(begun)

@@ -219,7 +219,7 @@ class _Validation:
         assert hook is not None
         try:
             values = bound.seen(hook)
-            judged = [name for name in values if hook.wants(name)]
+            judged = [name for name in values if hook.wants(name) and not name.startswith(" ")]
             if "input_types" in hook.names:
                 values["input_types"] = self._types(bound)
             said = settled(hook(values, self.context))

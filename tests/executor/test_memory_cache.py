@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carrara.executor.cache import Bounded, Entry, LastRun, NoCache
+from carrara.executor.graph import Node
 
 
 def entry(size: int = 1) -> Entry:
@@ -53,8 +54,11 @@ def test_last_run_keeps_what_the_new_run_has_too() -> None:
     cache = LastRun()
     cache.put(b"a", entry())
     cache.put(b"b", entry())
-    cache.begin({b"b", b"c"})
+    cache.put(b"grown", entry(), ("1", "Loop"))
+    cache.put(b"outgrown", entry(), ("2", "Loop"))
+    cache.begin({b"b", b"c"}, {"1": Node("1", "Loop", {}), "2": Node("2", "Other", {})})
     assert cache.get(b"a") is None and cache.get(b"b")
+    assert cache.get(b"grown") and cache.get(b"outgrown") is None
 
 
 def test_none() -> None:

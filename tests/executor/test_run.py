@@ -86,7 +86,7 @@ def test_equal_nodes_run_once() -> None:
     assert CALLS.names == ["Number", "Add", "Show"]
     assert result.ui["e1"] == result.ui["e2"] == {"text": ["6"]}
     assert result.executed == ("n1", "a", "e1") and set(result.cached) == {"n2", "e2"}
-    assert events.NodeCached("e2", "e2", {"text": ["6"]}) in heard
+    assert events.NodeCached("e2", "e2", {"text": ["6"]}, None, "e2") in heard
     assert "n1" in result.reasons["n2"]
 
 
@@ -290,17 +290,17 @@ def test_the_context_and_hidden_inputs() -> None:
         me: Annotated[str | None, Hidden("UNIQUE_ID")] = None,
         prompt: Annotated[dict[str, Any] | None, Hidden("PROMPT")] = None,
         png: Annotated[dict[str, Any] | None, Hidden("EXTRA_PNGINFO")] = None,
-        other: Annotated[str | None, Hidden("DYNPROMPT")] = None,
+        other: Annotated[str | None, Hidden("API_KEY_COMFY_ORG")] = None,
     ) -> None:
         seen.update(ctx=ctx, me=me, prompt=prompt, png=png, other=other)
 
     store = Store()
-    engine = Executor(Catalog([look]), {Store: store}, hidden=lambda what, id: f"{what} of {id}")
-    engine.run(graph(l=("Look", {"value": "5"})), workflow={"nodes": []})
+    engine = Executor(Catalog([look]), {Store: store})
+    engine.run(graph(l=("Look", {"value": "5"})), workflow={"nodes": []}, hidden={"API_KEY_COMFY_ORG": "a key"})
     assert seen["ctx"].node_id == seen["me"] == "l" and seen["ctx"].title == "Look"
     assert seen["ctx"].service(Store) is store
     assert seen["prompt"] == {"l": {"class_type": "Look", "inputs": {"value": 5}}} == seen["ctx"].prompt
-    assert seen["png"] == {"workflow": {"nodes": []}} and seen["other"] == "DYNPROMPT of l"
+    assert seen["png"] == {"workflow": {"nodes": []}} and seen["other"] == "a key"
 
 
 def test_the_scope_is_entered_around_nodes() -> None:

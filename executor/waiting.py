@@ -1,0 +1,87 @@
+"""Who waits for whom, who is ready, and whose values are still of use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from heapq import heappop, heappush
+
+from .bound import Bound
+
+LATER = 1 << 40
+FAR = 3
+
+
+class Waiting:
+    """Nodes enlisted in a run. Only the loop's thread touches it.
+
+    Ready nodes come in the order of the graph, but first those that show something or wait by themselves, then those
+    one link before something shown, then those two links before it.
+    """
+
+    def __init__(self, place: dict[str, int]) -> None:
+        self.ready: list[tuple[int, str]] = []
+        self.uses: dict[str, int] = {}
+        self.consumers: dict[str, list[str]] = {}
+        self._place = place
+        self._unmet: dict[str, int] = {}
+        self._hops: dict[str, int] = {}
+
+    def enlist(self, id: str, bound: Bound, sources: Iterable[tuple[str, bool]]) -> None:
+        """A new node. sources: what it uses, and whether it must wait for that."""
+        hops = self._hops
+        far = 0 if bound.spec.output else hops.get(id, FAR)
+        if bound.spec.output:
+            hops[id] = 0
+        uses = self.uses
+        unmet = 0
+        for source, wait in sources:
+            uses[source] = uses.get(source, 0) + 1
+            if far < FAR and hops.get(source, FAR) > far + 1:
+                hops[source] = far + 1
+            if wait:
+                unmet += 1
+                self.consumers.setdefault(source, []).append(id)
+        self._unmet[id] = unmet
+        if not unmet:
+            self.push(id, bound)
+
+    def wait(self, id: str, bound: Bound, sources: Iterable[str]) -> None:
+        """A node that waits for these too."""
+        unmet = 0
+        for source in sources:
+            unmet += 1
+            self.consumers.setdefault(source, []).append(id)
+        self._unmet[id] = unmet
+        if not unmet:
+            self.push(id, bound)
+
+    def push(self, id: str, bound: Bound) -> None:
+        far = 0 if bound.spec.is_async else self._hops.get(id, FAR)
+        heappush(self.ready, (self._place[id] + far * LATER, id))
+
+    def pop(self) -> str:
+        return heappop(self.ready)[1]
+
+    def done(self, id: str) -> list[str]:
+        """The nodes that waited only for this one."""
+        free: list[str] = []
+        unmet = self._unmet
+        for consumer in self.consumers.pop(id, ()):
+            unmet[consumer] -= 1
+            if not unmet[consumer]:
+                free.append(consumer)
+        return free
+
+    def cycle(self) -> list[str]:
+        """Nodes that wait for one another, when nothing is ready and nothing runs."""
+        waits: dict[str, str] = {}
+        for source, consumers in self.consumers.items():
+            for consumer in consumers:
+                waits.setdefault(consumer, source)
+        seen: dict[str, None] = {}
+        at = min(waits, key=self._place.__getitem__, default=None)
+        while at is not None and at not in seen:
+            seen[at] = None
+            at = waits.get(at)
+        path = list(seen)
+        return path[path.index(at) :] if at is not None else path
