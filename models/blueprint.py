@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .load import Weights
     from .patch import Patch
+    from .scaled import Scaled
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,12 @@ class Blueprint:
     config: Any
     weights: Weights
     aliases: Callable[[Any], Mapping[str, str]] | None = None
-    patches: tuple[Patch, ...] = ()
+    patches: tuple[Patch | Scaled, ...] = ()
 
     @property
     def content(self) -> tuple[Any, ...]:
         """Equal for two blueprints exactly when they make the same network."""
         return self.role, self.config, self.weights.content, tuple(p.content for p in self.patches)
 
-    def patched(self, *patches: Patch) -> Blueprint:
+    def patched(self, *patches: Patch | Scaled) -> Blueprint:
         return replace(self, patches=self.patches + patches)

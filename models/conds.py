@@ -201,17 +201,16 @@ def with_control(positive: Sequence[Part], negative: list[Part]) -> list[Part]:
 
 
 def weight_map(part: Part, grid: Grid) -> Tensor:
-    """How much the part counts, cell by cell of its box: b|1 1 h w."""
+    """How much the part counts, cell by cell of its box: b|1 1 h w; of a part without a box or mask, 1 1 1 1."""
     box = None if part.box is None else part.box.inside(grid.height, grid.width)
     if part.mask is not None:
         mask = part.mask if box is None else box.of(part.mask)
         if len(mask) > 1:
             mask = fit_batch(mask, grid.batch)
         return (mask * part.mask_strength * part.strength)[:, None]
-    height, width = (grid.height, grid.width) if box is None else (box.height, box.width)
-    weights = torch.full((1, 1, height, width), part.strength, device=part.given.context.device)
     if box is None:
-        return weights
+        return torch.full((1, 1, 1, 1), part.strength, device=part.given.context.device)
+    weights = torch.full((1, 1, box.height, box.width), part.strength, device=part.given.context.device)
     down = _fade(box.height, box.y > 0, box.y + box.height < grid.height)
     across = _fade(box.width, box.x > 0, box.x + box.width < grid.width)
     return weights * torch.outer(down, across).to(weights)

@@ -50,8 +50,8 @@ class Canvas:
 def denoising(guider: Guider, canvas: Canvas, residency: Residency, *, both: bool = False) -> Iterator[Ask]:
     """The networks of a run in place, and the function that samplers ask.
 
-    both: evaluate the negative side even where the scale cancels it. Raises InputError for conditionings that do not
-    fit the network.
+    both: evaluate the negative side even where the scale cancels it. The estimate of a side that nobody evaluates is 0.
+    Raises InputError for conditionings that do not fit the network.
     """
     model, mix = guider.model, guider.mix
     if model.steered is not None:
@@ -90,7 +90,7 @@ def denoising(guider: Guider, canvas: Canvas, residency: Residency, *, both: boo
         def ask(x: Tensor, sigma: float) -> Estimates:
             call = looks.watch() if looks is not None else model.call
             answers = evaluate(x, sigma, [jobs[i] for i, wanted in enumerate(asked) if wanted or i == 0], call)
-            found = [answers.get(i, answers[0]) for i in range(len(asked))]
+            found = [answers[i] if i in answers else torch.zeros_like(x) for i in range(len(asked))]
             result = mixed(x, found, sigma)
             if looks is None:
                 return result
@@ -105,9 +105,9 @@ def denoising(guider: Guider, canvas: Canvas, residency: Residency, *, both: boo
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """What one network call is about. noisy: n·b c h w, not scaled for the network; context: n·b m d; concat: n·b c h w.
+    """What one network call is about. noisy: n·b c h w, not scaled for the network; context: n·b m d.
 
-    sides: of each of the n parts.
+    sides: of each of the n parts, in their order. concat: n·b c h w.
     """
 
     noisy: Tensor
@@ -117,6 +117,7 @@ class Batch:
     concat: Tensor | None = None
     control: Control | None = None
     call: Call | None = None
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +188,8 @@ class Evaluator:
             rows = tuple(side for side in sides for _ in range(self.grid.batch))
             call = replace(call, sigma=sigma, rows=rows, shape=tuple(x.shape))
         noisy, context = states(group, x, self.grid), contexts(group, self.grid.batch)
-        batch = Batch(noisy, sigma, context, sides, concats(group, self.grid), call=call)
+        parts = tuple(job.part for job in group)
+        batch = Batch(noisy, sigma, context, sides, concats(group, self.grid), call=call, parts=parts)
         uses = group[0].part.control
         if uses:
             batch = replace(batch, control=self.control(uses, batch))

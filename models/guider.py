@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
@@ -71,7 +72,9 @@ class Dual:
         return self.second
 
     def needed(self, guiding: Guiding, both: bool) -> tuple[bool, ...]:
-        return True, True, True
+        if self.nested or both or guiding.needs_uncond(self.second):
+            return True, True, True
+        return True, not math.isclose(self.first, 1.0), False
 
     def start(self, guiding: Guiding) -> Mixed:
         from ..samplers.integrate import Estimates
@@ -121,7 +124,7 @@ class Perpendicular:
 
 @dataclass(frozen=True, eq=False)
 class Guider:
-    """texts: the positive one first. One without entries is not evaluated; the positive estimate stands in for it."""
+    """texts: the positive one first. The estimate of one without entries is 0."""
 
     socket: ClassVar[str] = "GUIDER"
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..samplers.guides import Guiding
+    from ..samplers.inpaint import Gradual
     from ..samplers.prediction import Sampling
     from .blueprint import Blueprint, LatentFormat
     from .conducting import Steering
@@ -26,7 +27,7 @@ class Model:
     """A denoising network with how it is sampled and guided.
 
     call: patches hung on its blocks, if any. looks: guidance that asks the network again. steered: what foreign nodes
-    hung on it; they then lead the run.
+    hung on it; they then lead the run. masking: how a grey mask is read, if not as a share.
     """
 
     socket: ClassVar[str] = "MODEL"
@@ -38,6 +39,7 @@ class Model:
     call: Call | None = None
     looks: tuple[Look, ...] = ()
     steered: Steering | None = None
+    masking: Gradual | None = None
 
     def but(self, **changes: object) -> Model:
         return replace(self, **changes)  # type: ignore[arg-type]

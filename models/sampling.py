@@ -79,7 +79,7 @@ def run(
     first = noise.draw(start.shape, latent.batch_index).to(place)
     inner = into_model(start, model.latent).to(place)
     mask = None if latent.noise_mask is None else mask_for(latent.noise_mask, inner)
-    both = isinstance(sampler, Row) and sampler.cfg_pp
+    both = isinstance(sampler, Row) and (sampler.cfg_pp or sampler.asks_uncond)
     x = model.sampling.start(inner, first, sigmas[0])
     believed = None
 
@@ -92,7 +92,8 @@ def run(
     if len(sigmas) > 1:
         with denoising(guider, Canvas(inner, mask), residency, both=both) as ask:
             if mask is not None:
-                ask = masked(ask, mask, inner, _kept_noise(sampler, first, noise.seed), path)
+                free = mask if model.masking is None else model.masking.start(mask, model.sampling.levels, sigmas)
+                ask = masked(ask, free, inner, _kept_noise(sampler, first, noise.seed), path)
             x = sampler.run(ask, x, sigmas, path, noise.seed, told)
     x = path.finish(x, sigmas[-1])
 

@@ -8,6 +8,7 @@ from ..executor.spec import Catalog
 def catalogue() -> Catalog:
     """The built-in catalogue. Reads declarations only: no torch, no files."""
     from . import (
+        attention,
         conditioning,
         controlnet,
         custom_sampling,
@@ -53,6 +54,7 @@ def catalogue() -> Catalog:
         model_sampling,
         guidance,
         unet_patches,
+        attention,
         unet_denoise,
         vae,
         latents,

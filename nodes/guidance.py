@@ -5,13 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated
 
-from ..executor.spec import Extra, Out, Range, node
+from ..executor.spec import Extra, Optional, Out, Range, node
 from ..models.handles import Model
 from ..models.values import Conditioning
+from .latent_operations import LatentOperation
 
 CATEGORY = "advanced/guidance"
 CHANGED = "The model to change."
 WIDE = Range(0.0, 100.0, step=0.01)
+RATIO = Range(0.01, 100.0, step=0.001)
+AS_NUMBER = Extra({"display": "number"})
+VIDEO = "sampling/video_models"
+MIXED = Range(0.0, 1.0, step=0.01)
+FRAME = Range(0.0, 100.0, step=0.5, round=0.01)
 
 Patched = Annotated[Model, Out("patched_model"), "The model, guided that way."]
 
@@ -73,6 +79,70 @@ def epsilon_scaling(
     from ..samplers.guides_more import EpsilonScaling
 
     return model.but(guiding=model.guiding.with_after(EpsilonScaling(scaling_factor)))
+
+
+@node("TemporalScoreRescaling", category="model_patches/unet", title="TSR - Temporal Score Rescaling")
+def temporal_score_rescaling(
+    model: Annotated[Model, CHANGED],
+    tsr_k: Annotated[float, RATIO, AS_NUMBER, "Less: more detail; more: smoother; 1: off."] = 0.95,
+    tsr_sigma: Annotated[float, RATIO, AS_NUMBER, "More: acts earlier."] = 1.0,
+) -> Patched:
+    """Rescale the predicted noise by how much signal there is: arXiv:2510.01184. For the model's path as it is here."""
+    from ..samplers.guides_more import TemporalScore
+
+    return model.but(guiding=model.guiding.with_after(TemporalScore(model.sampling.path, tsr_k, tsr_sigma)))
+
+
+@node("FreSca", category="_for_testing", experimental=True)
+def fresca(
+    model: Annotated[Model, CHANGED],
+    scale_low: Annotated[float, Range(0, 10, step=0.01), "Of the guidance's low frequencies."] = 1.0,
+    scale_high: Annotated[float, Range(0, 10, step=0.01), "Of the guidance's high frequencies."] = 1.25,
+    freq_cutoff: Annotated[int, Range(1, 10000, step=1), "Up to which frequency they are low."] = 20,
+) -> Model:
+    """Weigh the guidance by spatial frequency: Huang et al. 2025, arXiv:2504.02154."""
+    from ..samplers.guides_direction import Frequencies
+
+    return model.but(guiding=model.guiding.with_before(Frequencies(scale_low, scale_high, freq_cutoff)))
+
+
+@node("LatentApplyOperationCFG", category="latent/advanced/operations", experimental=True)
+def latent_apply_operation_cfg(model: Annotated[Model, CHANGED], operation: LatentOperation) -> Model:
+    """Apply an operation to the guidance, positive minus negative, before it is scaled."""
+    from ..samplers.guides_direction import Reshaped
+
+    return model.but(guiding=model.guiding.with_before(Reshaped(operation.apply)))
+
+
+@node("VideoLinearCFGGuidance", category=VIDEO)
+def video_linear_cfg_guidance(
+    model: Annotated[Model, CHANGED], min_cfg: Annotated[float, FRAME, "Of the first item."] = 1.0
+) -> Model:
+    """Guide the items of a batch more and more strongly, the last one as the run says."""
+    from ..samplers.guides_direction import PerFrame
+
+    return model.but(guiding=replace(model.guiding, combine=PerFrame(min_cfg)))
+
+
+@node("VideoTriangleCFGGuidance", category=VIDEO)
+def video_triangle_cfg_guidance(
+    model: Annotated[Model, CHANGED], min_cfg: Annotated[float, FRAME, "Of the first and the last item."] = 1.0
+) -> Model:
+    """Guide the items of a batch more strongly towards the middle one, which is guided as the run says."""
+    from ..samplers.guides_direction import PerFrame
+
+    return model.but(guiding=replace(model.guiding, combine=PerFrame(min_cfg, "triangle")))
+
+
+@node("DifferentialDiffusion", category="_for_testing", title="Differential Diffusion", experimental=True)
+def differential_diffusion(
+    model: Annotated[Model, CHANGED],
+    strength: Annotated[float, Optional(), MIXED, "Below 1 the grey mask itself is mixed in."] = 1.0,
+) -> Model:
+    """Read a grey mask as when each cell begins to change: Levin & Fried 2023, arXiv:2306.00950."""
+    from ..samplers.inpaint import Gradual
+
+    return model.but(masking=Gradual(strength))
 
 
 @node("GuidanceInterval", category=CATEGORY, title="Guidance Interval")

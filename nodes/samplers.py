@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 from ..executor.spec import Choices, Extra, Range, node
 from ..models.custom import SamplerChoice
 from ..models.handles import Model
 from ..samplers.names import BEYOND, CORRECTED, SAMPLERS
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 CATEGORY = "sampling/custom_sampling/samplers"
+METHODS = ("bislerp", "nearest-exact", "bilinear", "area", "bicubic")
 WIDE = Range(0.0, 100.0, step=0.01)
 EXACT = Extra({"round": False})
 """Editors must not round it."""
@@ -192,6 +196,23 @@ def sampler_seeds_2(
     from ..samplers.custom import seeds_2
 
     return SamplerChoice(seeds_2(cast(Literal["phi_1", "phi_2"], solver_type), eta, s_noise, r))
+
+
+@node("SamplerLCMUpscale", category=CATEGORY)
+def sampler_lcm_upscale(
+    scale_ratio: Annotated[float, Range(0.1, 20.0, step=0.01), "Of the sides, at the end."] = 1.0,
+    scale_steps: Annotated[int, Range(-1, 1000, step=1), "Over how many steps it grows; -1: half of them."] = -1,
+    *,
+    upscale_method: Annotated[str, Choices(METHODS), "How the latent grows."],
+) -> SamplerChoice:
+    """Consistency sampling that enlarges the latent on the way."""
+    from ..models.resample import resample
+    from ..samplers.enlarging import EnlargingLCM
+
+    def resize(x: Tensor, width: int, height: int) -> Tensor:
+        return resample(x, width, height, upscale_method)
+
+    return SamplerChoice(EnlargingLCM(resize, scale_ratio, None if scale_steps < 0 else scale_steps))
 
 
 @node("SamplerDDIM", category=CATEGORY, title="Sampler DDIM (eta)")

@@ -39,7 +39,7 @@ def euler_ancestral_cfg_pp(eta: float = 1.0, s_noise: float = 1.0) -> Row:
 
 def euler_cfg_pp(version: Literal["regular", "alternative"] = "regular") -> Row:
     """ "alternative" adds the guidance to the estimate instead of shifting the state."""
-    return Row(Euler(), cfg_pp=True) if version == "regular" else Row(Euler(lean=1.0))
+    return Row(Euler(), cfg_pp=True) if version == "regular" else Row(Euler(lean=1.0), asks_uncond=True)
 
 
 def lms(order: int = 4) -> Row:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from .guidance import CFG, Guidance
 from .integrate import Estimates
+from .path import Path
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,6 +36,8 @@ class TangentialDamping:
         import torch
 
         def change(x: Tensor, cond: Tensor, uncond: Tensor, sigma: float) -> Pair:
+            if math.isclose(scale, 1.0):  # nobody evaluated the negative side
+                return cond, uncond
             both = torch.stack([(x - uncond).flatten(1), (x - cond).flatten(1)], dim=1)
             shared = torch.linalg.svd(both, full_matrices=False).Vh[:, :1]
             damped = (both[:, :1] @ shared.transpose(1, 2)) @ shared
@@ -147,6 +150,29 @@ class EpsilonScaling:
 
 
 @dataclass(frozen=True)
+class TemporalScore:
+    """Rescale the predicted noise by how much signal there is: Xu et al. 2025, arXiv:2510.01184, eq. 6.
+
+    strength: k of the paper, 1 does nothing; deviation: its sigma, larger acts earlier. path: of the model.
+    """
+
+    path: Path
+    strength: float = 0.95
+    deviation: float = 1.0
+
+    def start(self, scale: float) -> ChangeResult:
+        def follow(x: Tensor, found: Estimates, sigma: float) -> Tensor:
+            alpha = self.path.alpha(sigma)
+            if self.strength == 1 or sigma == 0 or alpha <= 0:
+                return found.guided
+            signal = (alpha / sigma * self.deviation) ** 2
+            ratio = (signal + 1) / (signal / self.strength + 1)
+            return x / alpha + ratio * (found.guided - x / alpha)
+
+        return follow
+
+
+@dataclass(frozen=True)
 class DynamicThreshold:
     """Pull in the tails that strong guidance stretches: Saharia et al. 2022, arXiv:2205.11487, section 2.3.
 
@@ -182,10 +208,12 @@ def perp_neg(cond: Tensor, uncond: Tensor, empty: Tensor, scale: float, negative
     return empty + scale * (positive - negative_scale * across)
 
 
-def away_from(guided: Tensor, cond: Tensor, weak: Tensor, scale: float) -> Tensor:
+def away_from(guided: Tensor, cond: Tensor, weak: Tensor, scale: float, rescale: float = 0.0) -> Tensor:
     """Push away from a deliberately weakened estimate: perturbed-attention guidance (Ahn et al. 2024,
-    arXiv:2403.17377), skipped layers (SLG), smoothed attention (Hong et al. 2022, arXiv:2210.00939)."""
-    return guided + scale * (cond - weak)
+    arXiv:2403.17377), skipped layers (SLG, Hyung et al. 2024, arXiv:2411.18664), smoothed attention (Hong et al. 2022,
+    arXiv:2210.00939). rescale: share by which the result is given the positive estimate's deviation, over the batch."""
+    pushed = guided + scale * (cond - weak)
+    return pushed * (rescale * (cond.std() / pushed.std()) + (1.0 - rescale)) if rescale else pushed
 
 
 def dual(

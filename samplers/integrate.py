@@ -154,6 +154,8 @@ class Row:
     """Pins the mathematics to one path whatever the model's."""
     cfg_pp: bool = False
     """Move away from the unconditional estimate: CFG++, Chung et al. 2024, arXiv:2406.08070."""
+    asks_uncond: bool = False
+    """The rule itself reads the unconditional estimate, so it is needed even where the scale cancels it."""
     drop_second_last: bool = False
     fresh_mask_noise: bool = False
 
