@@ -64,6 +64,7 @@ def run(
     changes = terminal.assignments(set_ or [])
     try:
         with (
+            terminal.results_only(custom_nodes),
             Engine(
                 models=models or (),
                 device=device,
@@ -97,10 +98,15 @@ def check(
     from . import terminal
     from .engine import Engine
 
-    engine = Engine(
-        models=models or (), input_dir=input_dir, custom_nodes=custom_nodes or (), object_info=object_info, cache="off"
-    )
-    found = {file: engine.check(file) for file in files}
+    with terminal.results_only(custom_nodes):
+        engine = Engine(
+            models=models or (),
+            input_dir=input_dir,
+            custom_nodes=custom_nodes or (),
+            object_info=object_info,
+            cache="off",
+        )
+        found = {file: engine.check(file) for file in files}
     terminal.show_problems(found, json=json)
     raise typer.Exit(INVALID if any(found.values()) else DONE)
 
@@ -118,7 +124,8 @@ def convert(
     from . import terminal
     from .engine import Engine
 
-    text = Engine(custom_nodes=custom_nodes or (), object_info=object_info, cache="off").convert(file)
+    with terminal.results_only(custom_nodes):
+        text = Engine(custom_nodes=custom_nodes or (), object_info=object_info, cache="off").convert(file)
     terminal.write_text(text, output)
 
 
@@ -133,8 +140,9 @@ def nodes(
     from . import terminal
     from .engine import Engine
 
-    engine = Engine(models=models or (), custom_nodes=custom_nodes or (), cache="off")
-    terminal.show_nodes(engine.object_info(name), one=name is not None, json=json)
+    with terminal.results_only(custom_nodes):
+        info = Engine(models=models or (), custom_nodes=custom_nodes or (), cache="off").object_info(name)
+    terminal.show_nodes(info, one=name is not None, json=json)
 
 
 @app.command()
@@ -143,7 +151,9 @@ def packs(custom_nodes: Packs = None, json: Json = False) -> None:
     from . import terminal
     from .engine import Engine
 
-    terminal.show_packs(Engine(custom_nodes=custom_nodes or (), cache="off").packs, json=json)
+    with terminal.results_only(custom_nodes):
+        found = Engine(custom_nodes=custom_nodes or (), cache="off").packs
+    terminal.show_packs(found, json=json)
 
 
 @models_app.callback(invoke_without_command=True)

@@ -82,6 +82,17 @@ class Infos(Mapping[str, Any]):
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
+    def whole(self) -> dict[str, Any]:
+        """All entries; a pack's node whose declaration raises now is left out."""
+        found: dict[str, Any] = {}
+        for id in self:
+            try:
+                found[id] = self[id]
+            except Exception:  # a pack's code
+                if id in self._catalog and self._catalog[id].info is None:
+                    raise
+        return found
+
 
 class Engine:
     """Runs workflows. Nothing is loaded before a node needs it.
@@ -151,14 +162,11 @@ class Engine:
         points = installed()
         if not points and not any(entries(folders)):
             return
-        from .extensions.host import Host
-        from .extensions.loader import Loader
+        from .extensions.loader import load
 
-        base = next((folder.absolute().parent for folder in folders if folder.name == "custom_nodes"), None)
-        self.host = Host(self.services, lambda: self.catalogue, base=base or self.files.temp_dir)
-        loader = Loader(self.host, self.catalogue)
-        self.packs = loader.load(folders, points)
-        self.catalogue = self.catalogue.plus(loader.nodes.values(), loader.absent(self.packs))
+        self.host, self.packs, self.catalogue = load(
+            folders, points, self.services, self.catalogue, lambda: self.catalogue, self.files.temp_dir
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -232,7 +240,8 @@ class Engine:
                 raise UnknownNode(
                     f"no node is called {one}", remedy=f"Did you mean {' or '.join(near)}?" if near else ""
                 )
-        return {one: object_info(self.catalogue[one], self.services, one) for one in names}
+        infos = Infos(self.catalogue, self.services, {})
+        return infos.whole() if name is None else {name: infos[name]}
 
     def model_files(self) -> dict[str, list[str]]:
         """Names of the model files of every kind, in the order the folders are searched."""

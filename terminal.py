@@ -6,12 +6,13 @@ rich is imported where something is really drawn: `check` and `convert` stay qui
 from __future__ import annotations
 
 import json as jsonlib
+import os
 import subprocess
 import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,24 +126,53 @@ def node_page(name: str, node: Mapping[str, Any]) -> str:
             if options.get("tooltip"):
                 lines.append(f"      {options['tooltip']}")
     lines.append("outputs")
-    tips = node.get("output_tooltips") or [""] * len(node["output"])
-    for port, kind, tip in zip(node["output_name"], node["output"], tips, strict=True):
-        lines.append(f"  {port}: {kind}  {tip or ''}".rstrip())
+    tips = node.get("output_tooltips") or ()
+    for i, kind in enumerate(node["output"]):  # packs give fewer names or tooltips than outputs
+        port = node["output_name"][i] if i < len(node["output_name"]) else kind
+        lines.append(f"  {port}: {kind}  {tips[i] if i < len(tips) else ''}".rstrip())
     return "\n".join(lines)
 
 
 def show_packs(packs: Sequence[Pack], *, json: bool) -> None:
-    """Packs by name."""
+    """Packs by name: what each brought, and what it lacks."""
     if json:
-        rows = [
-            {"name": p.name, "path": str(p.path), "nodes": [n.id for n in p.nodes], "reason": p.reason} for p in packs
-        ]
-        print(jsonlib.dumps(rows))
+        print(jsonlib.dumps([pack.as_json() for pack in packs]))
         return
     for pack in packs:
-        print(f"{pack.name}: {pack.reason or ', '.join(n.id for n in pack.nodes)}")
+        if pack.reason:
+            print(f"{pack.name}: {clipped(pack.reason)}")
+        else:
+            print(f"{pack.name}: {', '.join(n.id for n in pack.nodes) or 'no nodes'}")
+        facts = {
+            "at": [pack.where] if pack.where else [],
+            "lacks": pack.lacks,
+            "left out": [f"{id} ({why})" for id, why in pack.left_out.items()],
+            "undone or replaced": pack.notes,
+        }
+        for fact, items in facts.items():
+            if items:
+                print(f"  {fact}: {clipped(', '.join(items))}")
     if not packs:
         print("no packs; name a folder with --custom-nodes", file=sys.stderr)
+
+
+@contextmanager
+def results_only(packs: Sequence[Path] | None) -> Iterator[None]:
+    """While foreign packs may speak, what they write to standard output goes to standard error."""
+    if not packs:
+        yield
+        return
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        if sys.__stdout__ is not None:
+            sys.__stdout__.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def show_models(files: Mapping[str, Sequence[str]], *, json: bool) -> None:

@@ -41,7 +41,7 @@ def spec_of(id: str, kind: type, origin: Origin, title: str | None = None) -> No
         *more,
     ]  # fmt: skip
     as_lists = bool(getattr(kind, "INPUT_IS_LIST", False))
-    method = getattr(kind, kind.FUNCTION)  # type: ignore[attr-defined]
+    method = getattr(kind, getattr(kind, "FUNCTION", ""), None)  # nodes for the editor alone have none
     caller = Caller(kind, origin, tuple(hidden), as_lists)
     outputs = slots(kind)
     is_async = inspect.iscoroutinefunction(method)
@@ -139,8 +139,10 @@ def _hook(kind: type, name: str, caller: Caller) -> Hook | None:
     return Hook(caller.hook(name), named, everything, classic=True)
 
 
-def _takes_any(method: Callable[..., Any]) -> bool:
+def _takes_any(method: Callable[..., Any] | None) -> bool:
     """Undeclared links reach every function in the protocol; one that cannot take them would only fail."""
+    if method is None:
+        return False
     try:
         return inspect.getfullargspec(method).varkw is not None
     except TypeError:

@@ -85,6 +85,7 @@ def contained(notes: list[str]) -> Iterator[None]:
     finally:
         _folder(folder, notes)
         _environment(environment, notes)
+        _restore_torch(torch, notes)  # before the filters: torch may import what adds some
         if warnings.filters != filters:
             notes.append("warning filters")
             warnings.filters[:] = filters  # type: ignore[index]
@@ -110,7 +111,6 @@ def contained(notes: list[str]) -> Iterator[None]:
         if collecting and not gc.isenabled():
             notes.append("garbage collection")
             gc.enable()
-        _restore_torch(torch, notes)
 
 
 def _folder(folder: Path, notes: list[str]) -> None:
@@ -157,8 +157,13 @@ def _restore_torch(before: dict[str, Any], notes: list[str]) -> None:
     if now == before:
         return
     notes.append("torch's defaults")
-    torch.set_default_dtype(before["dtype"])
-    torch.use_deterministic_algorithms(before["deterministic"])
-    torch.backends.cudnn.benchmark = before["benchmark"]
-    torch.backends.cuda.matmul.allow_tf32 = before["tf32"]
-    torch.set_num_threads(before["threads"])
+    put = {
+        "dtype": torch.set_default_dtype,
+        "deterministic": torch.use_deterministic_algorithms,
+        "benchmark": lambda value: setattr(torch.backends.cudnn, "benchmark", value),
+        "tf32": lambda value: setattr(torch.backends.cuda.matmul, "allow_tf32", value),
+        "threads": torch.set_num_threads,
+    }
+    for key, value in before.items():
+        if now[key] != value:
+            put[key](value)

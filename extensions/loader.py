@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from importlib.metadata import EntryPoint
@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
-from ..executor.spec import NodeSpec, spec_of
+from ..executor.spec import Catalog, NodeSpec, Services, spec_of
 from .classic import Origin
 from .classic import spec_of as classic_spec
 from .contain import bounded, contained
@@ -45,6 +45,26 @@ class Found:
 def seconds() -> float:
     """How long a pack may take to be imported."""
     return float(os.environ.get("CARRARA_PACK_SECONDS") or SECONDS)
+
+
+def load(
+    folders: list[Path],
+    points: Iterable[EntryPoint],
+    services: Services,
+    builtin: Catalog,
+    catalogue: Callable[[], Catalog],
+    spare: Path,
+) -> tuple[Host, list[Pack], Catalog]:
+    """A host with these packs in it, and the catalogue they make with the built-in nodes.
+
+    catalogue: gives that catalogue later. The folder that holds `custom_nodes` stands for the program's own; where no
+    folder is called that, `spare` does.
+    """
+    base = next((folder.absolute().parent for folder in folders if folder.name == "custom_nodes"), spare)
+    host = Host(services, catalogue, base=base)
+    loader = Loader(host, builtin)
+    packs = loader.load(folders, points)
+    return host, packs, builtin.plus(loader.nodes.values(), loader.absent(packs))
 
 
 class Loader:
@@ -158,42 +178,48 @@ class Loader:
             titles = getattr(module, "NODE_DISPLAY_NAME_MAPPINGS", None) or {}
             self.classes(mapping, titles, origin, found)
         elif hasattr(module, "comfy_entrypoint"):
-            from .v3 import entry_classes
-
-            for kind in entry_classes(module, self.host):
-                self.v3_class(None, kind, origin, found)
+            self.entry_point(module, origin, found)
         return found
 
     def classes(self, mapping: Mapping[str, Any], titles: Mapping[str, str], origin: Origin, found: Found) -> None:
         for id, kind in mapping.items():
-            if is_v3(kind):
-                self.v3_class(id, kind, origin, found)
-                continue
-            try:
-                kind.RELATIVE_PYTHON_MODULE = f"custom_nodes.{origin.entry}"
-                found.nodes.append(classic_spec(str(id), kind, origin, titles.get(id)))
-            except Exception as error:  # foreign code: it costs the pack this node
-                found.left_out[str(id)] = f"{type(error).__name__}: {error}"
-                continue
-            found.classes[str(id)] = kind
-            found.titles[str(id)] = str(titles.get(id, id))
-            found.sorts.add("classic")
+            self.keep(str(id), lambda id=id, kind=kind: self.spec(kind, origin, str(id), titles.get(id)), kind, found)
 
-    def v3_class(self, id: str | None, kind: Any, origin: Origin, found: Found) -> None:
-        from .v3 import spec_of as v3_spec
+    def entry_point(self, module: ModuleType, origin: Origin, found: Found) -> None:
+        """Classes that a pack's `comfy_entrypoint` gives, most of them of the second form."""
+        from .v3 import entry_classes, named
 
+        for kind in entry_classes(module, self.host):
+            name = getattr(kind, "__name__", str(kind))
+            self.keep(name, lambda kind=kind: self.spec(kind, origin, *named(kind)), kind, found)
+
+    def keep(self, id: str, read: Callable[[], NodeSpec], kind: Any, found: Found) -> None:
+        """Read one class; what goes wrong costs the pack this node only."""
         try:
-            kind.RELATIVE_PYTHON_MODULE = f"custom_nodes.{origin.entry}"
-            spec: NodeSpec = v3_spec(kind, self.host, origin.pack, origin.entry)
-            spec = replace(spec, id=id or spec.id, module=origin.entry,
-                           version=f"{kind.__module__}.{kind.__qualname__} {origin.stamp}")  # fmt: skip
-        except Exception as error:  # foreign code: it costs the pack this node
-            found.left_out[id or getattr(kind, "__name__", str(kind))] = f"{type(error).__name__}: {error}"
+            spec = read()
+        except Exception as error:  # foreign code may raise anything
+            found.left_out[id] = f"{type(error).__name__}: {error}"
             return
         found.nodes.append(spec)
         found.classes[spec.id] = kind
         found.titles[spec.id] = spec.title
-        found.sorts.add("V3")
+        found.sorts.add("V3" if self.is_v3(kind) else "classic")
+
+    def spec(self, kind: Any, origin: Origin, id: str, title: str | None) -> NodeSpec:
+        if not self.is_v3(kind):
+            kind.RELATIVE_PYTHON_MODULE = f"custom_nodes.{origin.entry}"
+            return classic_spec(id, kind, origin, title)
+        from .v3 import spec_of as v3_spec
+
+        return v3_spec(kind, self.host, origin.pack, origin.entry, id, title, origin.stamp)
+
+    def is_v3(self, kind: Any) -> bool:
+        """Whether a class is of the ecosystem's second form."""
+        if "comfy_api" not in self.host.modules.loaded():
+            return False
+        from .v3 import is_v3
+
+        return is_v3(kind)
 
     def admit(self, pack: str, found: Found, notes: list[str]) -> tuple[tuple[NodeSpec, ...], dict[str, str]]:
         """Let nodes in: built-in names stay, those of earlier packs give way."""
@@ -216,11 +242,6 @@ class Loader:
         here = {spec.id for spec in nodes}
         self.host.publish({id: kind for id, kind in found.classes.items() if id in here}, found.titles)
         return tuple(nodes), left_out
-
-
-def is_v3(kind: Any) -> bool:
-    """Whether a class is of the ecosystem's third form."""
-    return callable(getattr(kind, "GET_SCHEMA", None)) or callable(getattr(kind, "define_schema", None))
 
 
 def own(module: ModuleType) -> list[NodeSpec]:
