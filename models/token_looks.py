@@ -101,8 +101,8 @@ class Tiles:
             return x, context, value
         self.cut = (down, across, rows, columns)
         tiles = x.view(b, down, rows // down, across, columns // across, c).transpose(2, 3)
-        strips = (t.reshape(b * down * across, -1, t.shape[-1]) for t in (context, value))
-        return tiles.reshape(b * down * across, -1, c), *strips
+        keys, values = (t.reshape(b * down * across, -1, t.shape[-1]) for t in (context, value))
+        return tiles.reshape(b * down * across, -1, c), keys, values
 
     def unfold(self, out: Tensor, site: Site) -> Tensor:
         if self.cut is None:

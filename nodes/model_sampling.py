@@ -48,6 +48,16 @@ def model_sampling_continuous_v(
     return model.but(sampling=angle(sampling, sigma_min, sigma_max))
 
 
+@node("ModelSamplingStableCascade", category=CATEGORY)
+def model_sampling_stable_cascade(
+    model: Annotated[Model, CHANGED], shift: Annotated[float, SHIFT, "More: longer at high noise."] = 2.0
+) -> Model:
+    """Sample a model over the cosine levels of Stable Cascade."""
+    from ..samplers.prediction import cosine
+
+    return model.but(sampling=cosine(shift))
+
+
 @node("ModelSamplingAuraFlow", category=CATEGORY)
 def model_sampling_aura_flow(
     model: Annotated[Model, CHANGED], shift: Annotated[float, SHIFT, "More: longer at high noise."] = 1.73

@@ -56,7 +56,7 @@ class Frequencies:
             middle = middle.narrow(axis, n // 2 - reach, 2 * reach)
         middle.fill_(self.low)
         spectrum = torch.fft.fftn(direction.float(), dim=(-2, -1))
-        turned = torch.fft.ifftn(spectrum * torch.fft.ifftshift(weights, dim=(-2, -1)), dim=(-2, -1)).real
+        turned: Tensor = torch.fft.ifftn(spectrum * torch.fft.ifftshift(weights, dim=(-2, -1)), dim=(-2, -1)).real
         return turned.to(direction.dtype)
 
 

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from .cosine import Cosine
 from .levels import Continuous, ContinuousAngle, ContinuousRatio, Discrete, Levels
 from .path import VE, Flow, Path
 
@@ -205,6 +206,12 @@ def edm(kind: str = "edm", low: float | None = None, high: float | None = None) 
     predictions: dict[str, Prediction] = {"v_prediction": V(), "eps": Eps(), "edm": EDM(), "edm_playground_v2.5": EDM()}
     table = Continuous(0.002 if low is None else low, 120.0 if high is None else high)
     return Sampling(predictions[kind], VE(progress=table.percent_to_sigma), table)
+
+
+def cosine(shift: float = 1.0) -> Sampling:
+    """Sampling of a noise-predicting model over cosine levels."""
+    table = Cosine(shift)
+    return Sampling(Eps(), VE(progress=table.percent_to_sigma), table)
 
 
 def angle(kind: str = "v_prediction", low: float = 0.03, high: float = 500.0) -> Sampling:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from carrara.errors import Unsupported
 from carrara.models.denoiser import Canvas, denoising
 from carrara.models.guider import Dual, Guider, guided, unguided
 from carrara.models.layers.call import Call, Site
@@ -13,7 +14,17 @@ from carrara.models.residency import Residency
 from carrara.models.scaled import with_scaled
 from carrara.models.token_looks import Merging, Tiles, few_divisors, merge
 from carrara.models.values import Latent
-from carrara.nodes import attention, custom_sampling, guidance, guiders, samplers, sampling, schedulers, unet_patches
+from carrara.nodes import (
+    attention,
+    custom_sampling,
+    guidance,
+    guiders,
+    samplers,
+    sampling,
+    schedulers,
+    skip_layers,
+    unet_patches,
+)
 from carrara.nodes.conditioning import encode_text
 from carrara.nodes.latent_operations import LatentOperation
 from carrara.nodes.loaders import load_checkpoint
@@ -237,6 +248,15 @@ def test_pushing_away_may_keep_the_deviation():
     pushed = away_from(guided_, cond, weak, 2.0)
     assert torch.allclose(pushed, guided_ + 2 * (cond - weak))
     assert float(away_from(guided_, cond, weak, 2.0, 1.0).std()) == pytest.approx(float(cond.std()))
+
+
+def test_layers_of_a_unet_are_not_skipped(sides):
+    model = sides[0]
+    assert skip_layers.skip_layer_guidance_dit(model, "", " ,") is model
+    for refuse in (skip_layers.skip_layer_guidance_sd3, skip_layers.skip_layer_guidance_dit,
+                   skip_layers.skip_layer_guidance_dit_simple):  # fmt: skip
+        with pytest.raises(Unsupported, match="U-Net"):
+            refuse(model)
 
 
 def test_gradual_masks_open_as_the_run_goes_on():

@@ -133,3 +133,20 @@ def test_consistency_output_is_the_input_at_the_first_level() -> None:
     x = torch.randn(1, 4, 3, 3, generator=torch.Generator().manual_seed(1))
     near = model.prediction.denoised(torch.zeros_like(x), x, model.levels.sigma_min)
     assert torch.allclose(near, x, atol=1e-5)
+
+
+def test_cosine_levels() -> None:
+    from carrara.samplers.cosine import Cosine
+    from carrara.samplers.prediction import cosine
+
+    plain, shifted = Cosine(), Cosine(2.0)
+    assert len(plain.sigmas) == 10_000 and bool((plain.sigmas[1:] >= plain.sigmas[:-1]).all())
+    assert plain.sigma_max == pytest.approx(9999**0.5, rel=1e-3)  # products stop at 0.0001
+    # Nichol & Dhariwal, eq. 17: the product of alphas at half time.
+    half = math.cos((0.5 + 0.008) / 1.008 * math.pi / 2) ** 2 / math.cos(0.008 / 1.008 * math.pi / 2) ** 2
+    assert plain.sigma(0.5) == pytest.approx(math.sqrt((1 - half) / half), rel=1e-5)
+    assert plain.timestep(plain.sigma(0.5)) == pytest.approx(0.5, abs=1e-5)
+    assert shifted.sigma(0.5) == pytest.approx(2 * plain.sigma(0.5), rel=1e-5)  # log SNR less 2 log 2
+    assert plain.percent_to_sigma(0.0) > 1e8 and plain.percent_to_sigma(1.0) == 0.0
+    assert plain.percent_to_sigma(0.5) == plain.sigma(0.5)
+    assert cosine(2.0).levels.sigma_max == shifted.sigma_max
