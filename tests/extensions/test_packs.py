@@ -392,3 +392,32 @@ def test_prestartup_scripts_come_first(tmp_path: Path) -> None:
         patch.delenv("A_PACK_WAS_HERE")
         with engine(tmp_path) as made:
             assert [p.reason for p in made.packs] == ["", ""]
+
+
+def test_an_installed_distribution_gives_nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`pip install some-pack` is enough: its entry point says where its nodes are."""
+    worlds.write(
+        tmp_path / "site",
+        {
+            "some_pack_nodes.py": """
+                import carrara
+
+                @carrara.node("Eleven", category="t", output=True)
+                def eleven() -> int:
+                    '''Eleven.'''
+                    return 11
+
+                def some() -> list:
+                    return [eleven]
+            """,
+            "some_pack-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: some-pack\nVersion: 1.0\n",
+            "some_pack-1.0.dist-info/entry_points.txt": "[carrara.nodes]\nsome = some_pack_nodes:some\n",
+            "broken_pack-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: broken-pack\nVersion: 1.0\n",
+            "broken_pack-1.0.dist-info/entry_points.txt": "[carrara.nodes]\nnone = no_such_module_here\n",
+        },
+    )
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    with engine(tmp_path) as made:
+        assert made.run({"1": node("Eleven")}).values["1"] == (11,)
+        assert made.object_info("Eleven")["Eleven"]["python_module"] == "custom_nodes.some-pack"
+        assert "no_such_module_here" in pack(made, "broken-pack").reason
