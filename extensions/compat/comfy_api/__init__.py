@@ -1,0 +1,1 @@
+"""The ecosystem's versioned node interface."""

@@ -1,0 +1,5 @@
+"""Forms of videos, under their older name."""
+
+from comfy_api.latest._util.video_types import VideoCodec, VideoComponents, VideoContainer
+
+__all__ = ["VideoCodec", "VideoComponents", "VideoContainer"]

@@ -1,0 +1,228 @@
+"""Node classes of the ecosystem's second form (a schema, class methods, `comfy_entrypoint`) as node specs of ours."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from ..errors import DeclarationError
+from ..executor.spec import Hook, Input, NodeSpec, Output
+from ..nodes.store import KINDS, Files
+from . import classic
+from .calling import calling
+from .listing import plain
+from .returned import inward
+from .v3_inputs import ports, tagged
+
+if TYPE_CHECKING:
+    from .host import Host
+
+CONTEXT = " context"
+"""The parameter that gets the Context: a name that no input can have."""
+
+
+def is_v3(kind: object) -> bool:
+    """Whether this is a class of the second form, of whatever host."""
+    bases = kind.__mro__ if isinstance(kind, type) else ()
+    return any(base.__module__ == "comfy_api.internal" and base.__name__ == "_ComfyNodeInternal" for base in bases)
+
+
+def entry_classes(module: ModuleType, host: Host) -> list[Any]:
+    """The node classes that a module's `comfy_entrypoint` gives; none if it has no such function.
+
+    Raises DeclarationError where the function gives something else.
+    """
+    begin = getattr(module, "comfy_entrypoint", None)
+    if begin is None:
+        return []
+
+    async def classes() -> Any:
+        extension = await _settled(begin())
+        if not hasattr(extension, "get_node_list"):
+            raise DeclarationError(
+                "comfy_entrypoint gives no extension",
+                got=type(extension).__name__,
+                expected="a comfy_api.latest.ComfyExtension",
+            )
+        if hasattr(extension, "on_load"):
+            await _settled(extension.on_load())
+        return await _settled(extension.get_node_list())
+
+    # On a thread of its own, for this one may have an event loop.
+    with ThreadPoolExecutor(1, thread_name_prefix="carrara-entry") as pool:
+        found = pool.submit(asyncio.run, classes()).result()
+    if not isinstance(found, list | tuple):
+        raise DeclarationError("get_node_list gives no list", got=type(found).__name__, expected="a list of classes")
+    return list(found)
+
+
+def spec_of(
+    kind: Any,
+    host: Host,
+    pack: str,
+    entry: str,
+    id: str | None = None,
+    title: str | None = None,
+    stamp: str = "",
+) -> NodeSpec:
+    """Read a class. What its schema raises comes through: such a node is left out.
+
+    entry: the pack's file or folder name; id, title: instead of the schema's; stamp: changes with the pack's source.
+    A class of the first form may stand in an extension too, if it names itself through `GET_SCHEMA`.
+    """
+    kind.RELATIVE_PYTHON_MODULE = f"custom_nodes.{entry}"
+    schema = kind.GET_SCHEMA()
+    name = id or schema.node_id
+    if not is_v3(kind):
+        return classic.spec_of(name, kind, classic.Origin(host, pack, entry, stamp), title or schema.display_name)
+    inputs = ports(kind, schema.inputs, schema.is_input_list)
+    hidden = {f" {one.name}": one.value for one in schema.hidden}
+    caller = Caller(kind, host, pack, inputs, tuple(hidden))
+    is_async = inspect.iscoroutinefunction(kind.execute)
+    return NodeSpec(
+        id=name,
+        function=caller.run_async if is_async else caller.run,
+        inputs=inputs,
+        outputs=tuple(_output(one) for one in schema.outputs),
+        title=title or schema.display_name or name,
+        category=schema.category,
+        version=f"{kind.__module__}.{kind.__qualname__} {stamp}",
+        description=schema.description or "",
+        output=schema.is_output_node,
+        experimental=schema.is_experimental,
+        deprecated=schema.is_deprecated,
+        context=CONTEXT,
+        hidden=hidden,
+        variadic=schema.accept_all_inputs or _takes_any(kind.execute),
+        open=schema.accept_all_inputs,
+        packed=True,
+        input_is_list=schema.is_input_list,
+        is_async=is_async,
+        idempotent=not schema.not_idempotent,
+        validate=_hook(kind, "validate_inputs", caller),
+        reads=_hook(kind, "fingerprint_inputs", caller),
+        needs=_needs(kind, caller) if _any_lazy(inputs) else None,
+        info=lambda services: listing(kind, name, title),
+        module=entry,
+    )
+
+
+def listing(kind: Any, id: str, title: str | None = None) -> dict[str, Any]:
+    """The class's entry in /object_info, made anew since its lists may name files."""
+    info = kind.GET_NODE_INFO_V1() | {"name": id}
+    if title is not None:
+        info["display_name"] = title
+    return {key: plain(value) for key, value in info.items()}
+
+
+class Caller:
+    """Calls the class methods of one class, each time on a copy that holds the hidden values of the call."""
+
+    def __init__(self, kind: Any, host: Host, pack: str, inputs: tuple[Input, ...], hidden: tuple[str, ...]) -> None:
+        self.kind = kind
+        self.host = host
+        self.pack = pack
+        self.dynamic = tuple(port for port in inputs if port.dynamic)
+        self.hidden = hidden
+
+    def run(self, **given: Any) -> Any:
+        with calling(given.pop(CONTEXT), self.host, self.pack):
+            return self.returned(self.copy(given).EXECUTE_NORMALIZED(**self.outward(given)))
+
+    async def run_async(self, **given: Any) -> Any:
+        with calling(given.pop(CONTEXT), self.host, self.pack):
+            return self.returned(await self.copy(given).EXECUTE_NORMALIZED_ASYNC(**self.outward(given)))
+
+    def needs(self, **given: Any) -> Any:
+        """Which lazy inputs are still wanted. Members of dynamic inputs are seen with the name to ask for them by."""
+        given.pop(CONTEXT, None)
+        return self.copy(given).check_lazy_status(**tagged(self.dynamic, self.outward(given)))
+
+    async def needs_async(self, **given: Any) -> Any:
+        return await self.needs(**given)
+
+    def ask(self, method: str) -> Callable[..., Any]:
+        """A hook as a plain function."""
+        return lambda **given: getattr(self.copy(given), method)(**self.outward(given))
+
+    def copy(self, given: dict[str, Any]) -> Any:
+        """The class for one call; takes the hidden values out of `given`."""
+        hidden = {param.strip(): given.pop(param) for param in self.hidden if param in given}
+        return self.kind.PREPARE_CLASS_CLONE({"hidden_inputs": hidden})
+
+    def outward(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        border = self.host.border
+        return {name: border.outward(value) for name, value in given.items()}
+
+    def returned(self, output: Any) -> Any:
+        """A NodeOutput as the executor takes it."""
+        result: dict[str, Any] = {"result": output.result if output.blocker is None else output.blocker}
+        if output.ui is not None:
+            result["ui"] = output.ui if isinstance(output.ui, Mapping) else output.ui.as_dict()
+        if output.expand is not None:
+            result["expand"] = output.expand
+        made = inward(result, self.kind, self.host.border)
+        if output.ui is None or output.expand is not None:
+            return made
+        return replace(made, files=tuple(files_of(made.ui, self.host.services.get(Files))))
+
+
+def files_of(ui: Mapping[str, Any], files: Files | None) -> Iterable[str]:
+    """The files that something shown refers to, where they exist: without them it is not shown from the cache."""
+    for items in ui.values() if files is not None else ():
+        for item in items if isinstance(items, list | tuple) else ():
+            if not isinstance(item, Mapping) or not isinstance(item.get("filename"), str):
+                continue
+            kind = item.get("type", "output")
+            if kind in KINDS:
+                path = files.root(kind) / str(item.get("subfolder") or "") / item["filename"]
+                if path.is_file():
+                    yield str(path)
+
+
+async def _settled(value: Any) -> Any:
+    return await value if inspect.isawaitable(value) else value
+
+
+def _output(one: Any) -> Output:
+    template = getattr(one, "template", None)
+    return Output(
+        name=one.display_name or one.io_type,
+        type=one.io_type,
+        is_list=bool(one.is_output_list),
+        tooltip=one.tooltip or "",
+        match=None if template is None else template.template_id,
+    )
+
+
+def _overridden(kind: Any, method: str) -> bool:
+    base = kind.GET_BASE_CLASS()
+    own = getattr(kind, method)
+    return all(own.__func__ is not getattr(one, method).__func__ for one in base.__mro__ if hasattr(one, method))
+
+
+def _hook(kind: Any, method: str, caller: Caller) -> Hook | None:
+    """validate_inputs or fingerprint_inputs, if the class has its own. It is given what it names."""
+    if not _overridden(kind, method):
+        return None
+    told = inspect.getfullargspec(getattr(kind, method))
+    names = frozenset((*told.args, *told.kwonlyargs, *caller.hidden)) - {"cls"}
+    return Hook(caller.ask(method), names, told.varkw is not None, classic=True)
+
+
+def _needs(kind: Any, caller: Caller) -> Hook:
+    waits = inspect.iscoroutinefunction(kind.check_lazy_status)
+    return Hook(caller.needs_async if waits else caller.needs, frozenset(), True, classic=True)
+
+
+def _any_lazy(inputs: tuple[Input, ...]) -> bool:
+    return any(one.lazy for port in inputs for one in port.plain())
+
+
+def _takes_any(method: Callable[..., Any]) -> bool:
+    return inspect.getfullargspec(method).varkw is not None
