@@ -80,11 +80,13 @@ Hook = Callable[..., None]
 def _report(value: float, total: float, preview: Any = None, node_id: str | None = None) -> None:
     """Tell the run that the calling node belongs to. Raises Interrupted when it was stopped."""
     import comfy.model_management
+    import comfy_execution.progress
 
     comfy.model_management.throw_exception_if_processing_interrupted()
     call = CURRENT.get()
-    if call is not None:
-        call.ctx.progress(value, total, preview)
+    if node_id is None:
+        node_id = "" if call is None else call.ctx.node_id
+    comfy_execution.progress.get_progress_state().update_progress(node_id, value, total, preview)
 
 
 PROGRESS_BAR_ENABLED = True

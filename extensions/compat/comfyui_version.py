@@ -1,0 +1,3 @@
+"""`comfyui_version`: whose behaviour is kept."""
+
+__version__ = "0.8.0"

@@ -1,0 +1,258 @@
+"""`nodes`: the reference's own node classes, made from ours, and the tables of all classes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from string import ascii_lowercase
+from typing import TYPE_CHECKING, Any
+
+import folder_paths
+import torch
+from comfy.cli_args import args
+
+from ...nodes.catalog import catalogue
+from ...nodes.store import Files
+from ..core import core_classes
+
+if TYPE_CHECKING:
+    from ..host import Host
+
+HOST: Host
+
+MAX_RESOLUTION = 16384
+NODE_CLASS_MAPPINGS: dict[str, type] = {}
+NODE_DISPLAY_NAME_MAPPINGS: dict[str, str] = {}
+EXTENSION_WEB_DIRS: dict[str, str] = {}
+"""Pack -> folder of scripts for the editor, beside those that packs say themselves."""
+LOADED_MODULE_DIRS: dict[str, str] = {}
+_MODULES: dict[str, dict[str, type]] = {}
+"""Module -> class name -> class."""
+
+
+def _build() -> None:
+    specs = {**catalogue(), **HOST.catalogue()}
+    for module, row, made in core_classes(HOST, specs):
+        NODE_CLASS_MAPPINGS[row.id] = made
+        NODE_DISPLAY_NAME_MAPPINGS[row.id] = specs[row.id].title
+        _MODULES.setdefault(module, {})[made.__name__] = made
+
+
+def _fill(space: dict[str, Any]) -> None:
+    """Give a module of `comfy_extras` its classes."""
+    for name, made in _MODULES.get(space["__name__"], {}).items():
+        space[name] = made
+        if not hasattr(made, "execute"):
+            made.execute = classmethod(_execute)  # type: ignore[attr-defined]
+
+
+def _execute(cls: Any, *values: Any, **given: Any) -> Any:
+    """The newer form of the same class: called without an object, and the result is one."""
+    from comfy_api.latest import io
+
+    made = getattr(cls(), cls.FUNCTION)(*values, **given)
+    if isinstance(made, dict):
+        return io.NodeOutput(*made.get("result", ()), ui=made.get("ui"))
+    return io.NodeOutput(*made)
+
+
+def _replace(made: type) -> None:
+    """Let a class written here stand for the one made from the catalogue."""
+    NODE_CLASS_MAPPINGS[made.__name__] = _MODULES["nodes"][made.__name__] = made
+
+
+def before_node_execution() -> None:
+    """Raises InterruptProcessingException when the run was stopped."""
+    import comfy.model_management
+
+    comfy.model_management.throw_exception_if_processing_interrupted()
+
+
+def interrupt_processing(value: bool = True) -> None:
+    import comfy.model_management
+
+    comfy.model_management.interrupt_current_processing(value)
+
+
+def get_module_name(module_path: str) -> str:
+    """What a pack is called: its folder, or its file without suffix."""
+    path = Path(module_path)
+    return path.stem if path.suffix == ".py" else path.name
+
+
+def common_ksampler(
+    model: Any,
+    seed: int,
+    steps: int,
+    cfg: float,
+    sampler_name: str,
+    scheduler: str,
+    positive: Any,
+    negative: Any,
+    latent: Mapping[str, Any],
+    denoise: float = 1.0,
+    disable_noise: bool = False,
+    start_step: int | None = None,
+    last_step: int | None = None,
+    force_full_denoise: bool = False,
+) -> tuple[dict[str, Any]]:
+    """Sample a latent dict. Goes through `comfy.sample`, so that what packs put there takes effect."""
+    import comfy.sample
+    import latent_preview
+
+    samples = comfy.sample.fix_empty_latent_channels(model, latent["samples"])
+    if disable_noise:
+        noise = torch.zeros(samples.size(), dtype=samples.dtype, layout=samples.layout, device="cpu")
+    else:
+        noise = comfy.sample.prepare_noise(samples, seed, latent.get("batch_index"))
+    made = comfy.sample.sample(
+        model,
+        noise,
+        steps,
+        cfg,
+        sampler_name,
+        scheduler,
+        positive,
+        negative,
+        samples,
+        denoise=denoise,
+        disable_noise=disable_noise,
+        start_step=start_step,
+        last_step=last_step,
+        force_full_denoise=force_full_denoise,
+        noise_mask=latent.get("noise_mask"),
+        callback=latent_preview.prepare_callback(model, steps),
+        disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
+        seed=seed,
+    )
+    return ({**latent, "samples": made},)
+
+
+_build()
+_saver, _viewer = _MODULES["nodes"]["SaveImage"], _MODULES["nodes"]["PreviewImage"]
+
+
+class KSampler(_MODULES["nodes"]["KSampler"]):  # type: ignore[misc]
+    """Sampling from full or partial noise."""
+
+    def sample(
+        self,
+        model: Any,
+        seed: int,
+        steps: int,
+        cfg: float,
+        sampler_name: str,
+        scheduler: str,
+        positive: Any,
+        negative: Any,
+        latent_image: Any,
+        denoise: float = 1.0,
+    ) -> tuple[dict[str, Any]]:
+        return common_ksampler(
+            model, seed, steps, cfg, sampler_name, scheduler, positive, negative, latent_image, denoise=denoise
+        )
+
+
+class KSamplerAdvanced(_MODULES["nodes"]["KSamplerAdvanced"]):  # type: ignore[misc]
+    """Sampling of some of the steps."""
+
+    def sample(
+        self,
+        model: Any,
+        add_noise: str,
+        noise_seed: int,
+        steps: int,
+        cfg: float,
+        sampler_name: str,
+        scheduler: str,
+        positive: Any,
+        negative: Any,
+        latent_image: Any,
+        start_at_step: int,
+        end_at_step: int,
+        return_with_leftover_noise: str,
+        denoise: float = 1.0,
+    ) -> tuple[dict[str, Any]]:
+        return common_ksampler(
+            model,
+            noise_seed,
+            steps,
+            cfg,
+            sampler_name,
+            scheduler,
+            positive,
+            negative,
+            latent_image,
+            denoise=denoise,
+            disable_noise=add_noise == "disable",
+            start_step=start_at_step,
+            last_step=end_at_step,
+            force_full_denoise=return_with_leftover_noise != "enable",
+        )
+
+
+def _told(made: type) -> dict[str, Any]:
+    """What a class that saves pictures takes: of the run only what goes into the files."""
+    hidden = {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"}
+    return {"required": made.INPUT_TYPES()["required"], "hidden": hidden}  # type: ignore[attr-defined]
+
+
+class SaveImage(_MODULES["nodes"]["SaveImage"]):  # type: ignore[misc]
+    """Pictures as PNG files. Subclasses change the four attributes."""
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return _told(_saver)
+
+    def __init__(self) -> None:
+        self.output_dir = folder_paths.get_output_directory()
+        self.type = "output"
+        self.prefix_append = ""
+        self.compress_level = 4
+
+    def save_images(
+        self,
+        images: Any,
+        filename_prefix: str = "ComfyUI",
+        prompt: Any = None,
+        extra_pnginfo: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        import json
+
+        from ...models.picture.codec import png
+
+        texts: dict[str, str] = {}
+        if not args.disable_metadata:
+            known = {**({} if prompt is None else {"prompt": prompt}), **(extra_pnginfo or {})}
+            texts = {key: json.dumps(value) for key, value in known.items()}
+        root = Path(self.output_dir)
+        files = Files(root, root, root)
+        slot = files.slot(filename_prefix + self.prefix_append, images[0].shape[1], images[0].shape[0])
+        shown, counter = [], slot.counter
+        for index, picture in enumerate(images):
+            saved = files.save(slot, counter, "png", png(picture, texts, self.compress_level), index)
+            shown.append({**saved.shown(), "type": self.type})
+            counter = saved.counter + 1
+        return {"ui": {"images": shown}}
+
+
+class PreviewImage(SaveImage):
+    """Pictures to look at."""
+
+    CATEGORY, DESCRIPTION = "image", "Show pictures."
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return _told(_viewer)
+
+    def __init__(self) -> None:
+        self.output_dir = folder_paths.get_temp_directory()
+        self.type = "temp"
+        self.prefix_append = "_temp_" + "".join(random.choice(ascii_lowercase) for _ in range(5))
+        self.compress_level = 1
+
+
+for _made in (KSampler, KSamplerAdvanced, SaveImage, PreviewImage):
+    _replace(_made)
+globals().update(_MODULES["nodes"])
