@@ -1,0 +1,189 @@
+"""What V3 nodes show: files on disk with the workflow in them, and the records the editor is sent."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import worlds
+from PIL import Image
+from v3_world import World, files
+
+from carrara.errors import InputError, Unsupported
+from carrara.extensions.v3 import files_of
+from carrara.nodes.store import Files
+
+NODE = """
+import torch
+class Node(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema("Node", inputs=[io.AnyType.Input("x")], is_output_node=True)
+    @classmethod
+    def execute(cls, x):
+        pictures = torch.linspace(0, 1, 2 * 3 * 4 * 3).reshape(2, 3, 4, 3)
+        sound = {{"waveform": torch.zeros(1, 2, 100), "sample_rate": 8000}}
+        return io.NodeOutput(ui={shows})
+"""
+WORKFLOW = {"nodes": [], "version": 0.4}
+
+
+def run(base: Path, shows: str) -> tuple[World, dict[str, Any]]:
+    world = World(base, NODE.format(shows=shows))
+    result = world.run({"n": ("Node", {"x": 1})}, workflow=WORKFLOW)
+    assert result.error is None, result.error
+    return world, dict(result.ui["n"])
+
+
+def test_previews_lie_in_the_temp_folder(tmp_path: Path) -> None:
+    world, ui = run(tmp_path, "ui.PreviewImage(pictures, cls=cls)")
+    assert ui["animated"] == (False,)
+    assert [set(one) for one in ui["images"]] == [{"filename", "subfolder", "type"}] * 2
+    assert [one["filename"][-11:] for one in ui["images"]] == ["_00001_.png", "_00002_.png"]
+    with Image.open(world.files.temp_dir / ui["images"][0]["filename"]) as first:
+        assert (first.size, first.getpixel((0, 0))) == ((4, 3), (0, 3, 7)), "255·k/71 of the first three, truncated"
+        texts = first.text  # type: ignore[attr-defined]
+    assert json.loads(texts["workflow"]) == WORKFLOW
+    assert json.loads(texts["prompt"])["n"]["inputs"] == {"x": 1}
+
+
+def test_masks_are_shown_grey(tmp_path: Path) -> None:
+    world, ui = run(tmp_path, "ui.PreviewMask(pictures[..., 0], cls=cls)")
+    with Image.open(world.files.temp_dir / ui["images"][1]["filename"]) as picture:
+        red, green, blue = picture.getpixel((3, 2))
+    assert red == green == blue == int(255 * 69 / 71)
+
+
+def test_pictures_are_saved_under_the_prefix(tmp_path: Path) -> None:
+    shows = 'ui.ImageSaveHelper.get_save_images_ui(pictures, "sub/%width%x%height%_%batch_num%", cls)'
+    world, ui = run(tmp_path, shows)
+    assert [one["filename"] for one in ui["images"]] == ["4x3_0_00001_.png", "4x3_1_00002_.png"]
+    assert {(one["subfolder"], one["type"]) for one in ui["images"]} == {("sub", "output")}
+    assert "animated" not in ui
+    assert (world.files.output_dir / "sub" / "4x3_0_00001_.png").is_file()
+
+
+def test_animations(tmp_path: Path) -> None:
+    saved = (
+        'ui.SavedImages([ui.ImageSaveHelper.save_animated_png(pictures, "a", io.FolderType.output, cls, 10.0, 4),'
+        ' ui.ImageSaveHelper.save_animated_webp(pictures, "b", io.FolderType.temp, cls, 10.0, True, 80, 4)], True)'
+    )
+    world, ui = run(tmp_path, saved)
+    assert ui["animated"] == (True,)
+    png, webp = ui["images"]
+    with Image.open(world.files.output_dir / png["filename"]) as moving:
+        assert (moving.n_frames, moving.info["duration"]) == (2, 100.0)  # type: ignore[attr-defined]
+    with Image.open(world.files.temp_dir / webp["filename"]) as still:
+        tags = still.getexif()
+    assert tags[0x0110].startswith("prompt:{") and tags[0x010F].startswith("workflow:{")
+
+
+def test_prefixes_stay_in_the_folder(tmp_path: Path) -> None:
+    shows = 'ui.ImageSaveHelper.get_save_images_ui(pictures, "../out", cls)'
+    result = World(tmp_path, NODE.format(shows=shows)).run({"n": ("Node", {"x": 1})})
+    assert isinstance(result.error.__cause__, InputError)  # type: ignore[union-attr]
+
+
+def test_sound_is_written_as_flac(tmp_path: Path) -> None:
+    world, ui = run(tmp_path, "ui.PreviewAudio(sound, cls=cls)")
+    (one,) = ui["audio"]
+    data = (world.files.temp_dir / one["filename"]).read_bytes()
+    assert data.startswith(b"fLaC") and b"workflow=" in data and one["type"] == "temp"
+    world, ui = run(tmp_path, 'ui.AudioSaveHelper.get_save_audio_ui(sound, "audio/a", cls=cls)')
+    assert ui["audio"] == [{"filename": "a_00001_.flac", "subfolder": "audio", "type": "output"}]
+
+
+def test_formats_of_sound_that_are_not_there_say_so(tmp_path: Path) -> None:
+    shows = 'ui.AudioSaveHelper.get_save_audio_ui(sound, "a", cls=cls, format="opus")'
+    result = World(tmp_path, NODE.format(shows=shows)).run({"n": ("Node", {"x": 1})})
+    assert isinstance(result.error.__cause__, Unsupported)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("shows", "told"),
+    [
+        ('ui.PreviewText("hello")', {"text": ("hello",)}),
+        ('ui.PreviewUI3D("a.glb", {"x": 1})', {"result": ["a.glb", {"x": 1}, None]}),
+        (
+            'ui.PreviewVideo([ui.SavedResult("v.mp4", "s", io.FolderType.output)])',
+            {"images": [{"filename": "v.mp4", "subfolder": "s", "type": "output"}], "animated": (True,)},
+        ),
+        ('{"mine": [1]}', {"mine": [1]}),
+    ],
+)
+def test_other_things_to_show(tmp_path: Path, shows: str, told: dict[str, Any]) -> None:
+    assert run(tmp_path, shows)[1] == told
+
+
+def test_what_lies_behind_a_3d_model(tmp_path: Path) -> None:
+    world, ui = run(tmp_path, 'ui.PreviewUI3D("a.glb", None, bg_image=pictures)')
+    where = ui["result"][2]
+    assert where.startswith("temp/") and (world.files.temp_dir / where[5:]).is_file()
+
+
+def test_something_shown_is_made_again_when_its_files_are_gone(tmp_path: Path) -> None:
+    world = World(tmp_path, NODE.format(shows="ui.PreviewImage(pictures, cls=cls)"))
+    graph = {"n": ("Node", {"x": 1})}
+    first = world.run(graph)
+    assert world.run(graph).cached == ("n",)
+    world.files.clear_temp()
+    again = world.run(graph)
+    assert again.executed == ("n",) and again.ui["n"]["images"] != first.ui["n"]["images"]
+
+
+def test_files_of_names_only_what_is_there(tmp_path: Path) -> None:
+    folders = files(tmp_path)
+    folders.output_dir.mkdir()
+    (folders.output_dir / "a.png").write_bytes(b"")
+    ui = {"images": [{"filename": "a.png"}, {"filename": "b.png"}, {"filename": 1}, "x"], "animated": (True,)}
+    assert list(files_of(ui, folders)) == [str(folders.output_dir / "a.png")]
+    assert list(files_of({"x": [{"filename": "a.png", "type": "else"}]}, folders)) == []
+    assert list(files_of(ui, None)) == []
+
+
+# --- videos --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Any:
+    return worlds.host(tmp_path, {Files: files(tmp_path)}).modules.load("comfy_api.latest")
+
+
+def clip(api: Any, **more: Any) -> Any:
+    """Eight frames that grow lighter, 64 x 48, at 8 frames a second."""
+    light = torch.arange(8).div(8).reshape(8, 1, 1, 1).expand(8, 48, 64, 3)
+    return api.InputImpl.VideoFromComponents(api.Types.VideoComponents(images=light, frame_rate=8, **more))
+
+
+def test_a_video_survives_its_file(api: Any, tmp_path: Path) -> None:
+    video = clip(api)
+    assert (video.get_dimensions(), video.get_frame_count(), video.get_duration()) == ((64, 48), 8, 1.0)
+    path = tmp_path / "v.mp4"
+    video.save_to(str(path))
+    read = api.InputImpl.VideoFromFile(str(path))
+    assert isinstance(read, api.Input.Video)
+    assert (read.get_dimensions(), read.get_frame_count(), read.get_frame_rate()) == ((64, 48), 8, 8)
+    images = read.get_components().images
+    assert images.shape == (8, 48, 64, 3)
+    assert torch.allclose(images.mean((1, 2, 3)), torch.arange(8) / 8, atol=0.02)
+    part = read.as_trimmed(start_time=0.25, duration=0.5)
+    assert part.get_components().images.shape[0] == 4
+    assert abs(part.get_components().images[0].mean().item() - 2 / 8) < 0.02
+    assert read.as_trimmed(start_time=5.0) is None
+    assert api.InputImpl.VideoFromFile(str(path), start_time=-0.25).get_frame_count() == 2
+    memory = api.InputImpl.VideoFromFile(read.get_stream_source())
+    assert memory.get_dimensions() == (64, 48)
+
+
+def test_what_cannot_be_written_into_a_video_says_so(api: Any, tmp_path: Path) -> None:
+    with pytest.raises(Unsupported, match=r"H\.264"):
+        clip(api).save_to(str(tmp_path / "v.mp4"), codec=api.Types.VideoCodec.H264)
+    sound = {"waveform": torch.zeros(1, 1, 8), "sample_rate": 8}
+    with pytest.raises(Unsupported, match="sound"):
+        clip(api, audio=sound).save_to(str(tmp_path / "v.mp4"))
+    with pytest.raises(InputError, match="no video"):
+        api.InputImpl.VideoFromFile(str(tmp_path / "none.mp4")).get_components()
+    assert list(tmp_path.glob("*.mp4")) == []
