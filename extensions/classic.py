@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..executor.spec import Choices, Hook, Input, NodeSpec, Range, Services
+from ..nodes.store import Files
 from .calling import calling
 from .listing import declared, listing, slots, typed
 from .returned import inward
@@ -88,14 +89,14 @@ class Caller:
         with calling(ctx, self.origin.host, self.origin.pack):
             node = self.origin.host.instances.of(self.kind, ctx)
             result = getattr(node, node.FUNCTION)(**self.outward(given))
-            return inward(result, self.kind, self.origin.host.border)
+            return self.inward(result)
 
     async def run_async(self, **given: Any) -> Any:
         ctx = given.pop(CONTEXT)
         with calling(ctx, self.origin.host, self.origin.pack):
             node = self.origin.host.instances.of(self.kind, ctx)
             result = await getattr(node, node.FUNCTION)(**self.outward(given))
-            return inward(result, self.kind, self.origin.host.border)
+            return self.inward(result)
 
     def needs(self, **given: Any) -> Any:
         """Which lazy inputs are still wanted; none where the class does not say."""
@@ -115,6 +116,10 @@ class Caller:
             return getattr(self.kind, name)(**given)
 
         return ask
+
+    def inward(self, result: Any) -> Any:
+        host = self.origin.host
+        return inward(result, self.kind, host.border, host.services.get(Files))
 
     def outward(self, given: dict[str, Any]) -> dict[str, Any]:
         border = self.origin.host.border

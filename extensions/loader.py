@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import blake2b
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -13,6 +14,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from ..executor.spec import Catalog, NodeSpec, Services, spec_of
+from . import v3
 from .classic import Origin
 from .classic import spec_of as classic_spec
 from .contain import bounded, contained
@@ -183,15 +185,14 @@ class Loader:
 
     def classes(self, mapping: Mapping[str, Any], titles: Mapping[str, str], origin: Origin, found: Found) -> None:
         for id, kind in mapping.items():
-            self.keep(str(id), lambda id=id, kind=kind: self.spec(kind, origin, str(id), titles.get(id)), kind, found)
+            read = self.schema if v3.is_v3(kind) else self.classic
+            self.keep(str(id), partial(read, kind, origin, str(id), titles.get(id)), kind, found)
 
     def entry_point(self, module: ModuleType, origin: Origin, found: Found) -> None:
         """Classes that a pack's `comfy_entrypoint` gives, most of them of the second form."""
-        from .v3 import entry_classes, named
-
-        for kind in entry_classes(module, self.host):
+        for kind in v3.entry_classes(module, self.host):
             name = getattr(kind, "__name__", str(kind))
-            self.keep(name, lambda kind=kind: self.spec(kind, origin, *named(kind)), kind, found)
+            self.keep(name, partial(self.schema, kind, origin), kind, found)
 
     def keep(self, id: str, read: Callable[[], NodeSpec], kind: Any, found: Found) -> None:
         """Read one class; what goes wrong costs the pack this node only."""
@@ -203,23 +204,14 @@ class Loader:
         found.nodes.append(spec)
         found.classes[spec.id] = kind
         found.titles[spec.id] = spec.title
-        found.sorts.add("V3" if self.is_v3(kind) else "classic")
+        found.sorts.add("V3" if v3.is_v3(kind) else "classic")
 
-    def spec(self, kind: Any, origin: Origin, id: str, title: str | None) -> NodeSpec:
-        if not self.is_v3(kind):
-            kind.RELATIVE_PYTHON_MODULE = f"custom_nodes.{origin.entry}"
-            return classic_spec(id, kind, origin, title)
-        from .v3 import spec_of as v3_spec
+    def classic(self, kind: Any, origin: Origin, id: str, title: str | None) -> NodeSpec:
+        kind.RELATIVE_PYTHON_MODULE = f"custom_nodes.{origin.entry}"
+        return classic_spec(id, kind, origin, title)
 
-        return v3_spec(kind, self.host, origin.pack, origin.entry, id, title, origin.stamp)
-
-    def is_v3(self, kind: Any) -> bool:
-        """Whether a class is of the ecosystem's second form."""
-        if "comfy_api" not in self.host.modules.loaded():
-            return False
-        from .v3 import is_v3
-
-        return is_v3(kind)
+    def schema(self, kind: Any, origin: Origin, id: str | None = None, title: str | None = None) -> NodeSpec:
+        return v3.spec_of(kind, self.host, origin.pack, origin.entry, id, title, origin.stamp)
 
     def admit(self, pack: str, found: Found, notes: list[str]) -> tuple[tuple[NodeSpec, ...], dict[str, str]]:
         """Let nodes in: built-in names stay, those of earlier packs give way."""

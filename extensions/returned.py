@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..executor.spec import Blocker, Expand, Shown
+from ..nodes.store import KINDS, Files
 from .border import Border
 from .listing import slots
 
 
-def inward(result: Any, kind: type, border: Border) -> Any:
-    """A tuple of outputs, or Shown, Expand or Blocker."""
+def inward(result: Any, kind: type, border: Border, files: Files | None = None) -> Any:
+    """A tuple of outputs, or Shown, Expand or Blocker. files: where to look for those that are shown."""
     if isinstance(result, Blocker):
         return result
     ui: Mapping[str, Any] = {}
@@ -23,8 +24,22 @@ def inward(result: Any, kind: type, border: Border) -> Any:
         grown = result.get("expand")
         if grown is not None:
             return Expand(expanded(grown, border), outputs(values, kind, border), ui)
-        return Shown(ui, (), outputs(values, kind, border)) if "ui" in result else outputs(values, kind, border)
+        made = outputs(values, kind, border)
+        return Shown(ui, tuple(files_of(ui, files)), made) if "ui" in result else made
     return outputs(result, kind, border)
+
+
+def files_of(ui: Mapping[str, Any], files: Files | None) -> Iterable[str]:
+    """The files that something shown refers to, where they exist: without them it is not shown from the cache."""
+    for items in ui.values() if files is not None else ():
+        for item in items if isinstance(items, list | tuple) else ():
+            if not isinstance(item, Mapping) or not isinstance(item.get("filename"), str):
+                continue
+            kind = item.get("type", "output")
+            if kind in KINDS:
+                path = files.root(kind) / str(item.get("subfolder") or "") / item["filename"]
+                if path.is_file():
+                    yield str(path)
 
 
 def outputs(values: Any, kind: type, border: Border) -> tuple[Any, ...]:
