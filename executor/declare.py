@@ -103,7 +103,7 @@ class Reader:
         if not isinstance(hint, typing.TypeVar):
             return None
         among = hint.__constraints__ or ((hint.__bound__,) if hint.__bound__ is not None else ())
-        return Match(hint.__name__, ",".join(self.socket(one, name) for one in among) or "*")
+        return Match(_template(hint), ",".join(self.socket(one, name) for one in among) or "*")
 
     def input(self, name: str, hint: Any, default: Any = inspect.Parameter.empty) -> Input:
         hint, said = self.split(hint)
@@ -355,6 +355,11 @@ class Reader:
         if strange:
             self.fail(f"{what} asks for {', '.join(strange)}", f"It may ask for {', '.join(sorted(known))}.")
         return Hook(function, named, any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters))
+
+
+def _template(variable: typing.TypeVar) -> str:
+    """InputType -> input_type."""
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in variable.__name__).lstrip("_")
 
 
 def _is_mode(hint: Any) -> bool:

@@ -155,14 +155,7 @@ class Run:
 
     def enlist(self, new: list[str]) -> None:
         """Count for each new node what it waits for, and start those that wait for nothing."""
-        todo = self.planner.todo
-        same = self.planner.same
-        waiting = self.waiting
-        for id in new:
-            bound = self.nodes[id]
-            lazy = self.planner.lazy(bound.spec)
-            sources = [(same(wire[1]), wire[0] not in lazy) for wire in bound.wires]
-            waiting.enlist(id, bound, [(source, wait and source in todo) for source, wait in sources])
+        self.waiting.enlist(new, self.nodes, self.planner)
 
     def hold(self, id: str, sources: Iterable[str]) -> None:
         """Let a node wait for these too; it is launched again when they are there."""
@@ -262,7 +255,7 @@ class Run:
         if key is not None and not done.skipped:
             entry = Entry(done.values, done.ui, done.files)
             executor = self.executor
-            executor.cache.put(key, entry, self.owner(id))
+            executor.cache.put(key, entry, self.owner(id) if self.made else None)
             worth = twins or spec.output or seconds >= executor.store_seconds
             if executor.store is not None and worth and id not in self.keys.brief:
                 executor.store.put(key, entry)

@@ -64,8 +64,9 @@ class Report:
     def _family(self, id: str) -> tuple[str, str | None, str]:
         """Display, parent and real node."""
         lineage = self.lineage
-        parent = lineage.parents.get(id)
-        return (id, None, id) if parent is None else (lineage.displays[id], parent, lineage.reals[id])
+        if id not in lineage.parents:
+            return id, None, id
+        return lineage.displays[id], lineage.parents[id], lineage.reals[id]
 
     def progress(self, id: str, value: float, total: float, preview: Any) -> None:
         if self.sink is not None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from heapq import heappop, heappush
 
 from .bound import Bound
+from .plan import Planner
 
 LATER = 1 << 40
 FAR = 3
@@ -26,24 +27,31 @@ class Waiting:
         self._unmet: dict[str, int] = {}
         self._hops: dict[str, int] = {}
 
-    def enlist(self, id: str, bound: Bound, sources: Iterable[tuple[str, bool]]) -> None:
-        """A new node. sources: what it uses, and whether it must wait for that."""
-        hops = self._hops
-        far = 0 if bound.spec.output else hops.get(id, FAR)
-        if bound.spec.output:
-            hops[id] = 0
-        uses = self.uses
-        unmet = 0
-        for source, wait in sources:
-            uses[source] = uses.get(source, 0) + 1
-            if far < FAR and hops.get(source, FAR) > far + 1:
-                hops[source] = far + 1
-            if wait:
-                unmet += 1
-                self.consumers.setdefault(source, []).append(id)
-        self._unmet[id] = unmet
-        if not unmet:
-            self.push(id, bound)
+    def enlist(self, new: Iterable[str], nodes: Mapping[str, Bound], planner: Planner) -> None:
+        """Count for each new node what it waits for; those that wait for nothing are ready."""
+        hops, uses, unmet, consumers = self._hops, self.uses, self._unmet, self.consumers
+        todo, same = planner.todo, planner.same
+        for id in new:
+            bound = nodes[id]
+            if bound.spec.output:
+                hops[id] = 0
+            far = hops.get(id, FAR) + 1
+            lazy = planner.lazy(bound.spec)
+            count = 0
+            for param, source, _ in bound.wires:
+                source = same(source)
+                uses[source] = uses.get(source, 0) + 1
+                if far < FAR and hops.get(source, FAR) > far:
+                    hops[source] = far
+                if source in todo and param not in lazy:
+                    count += 1
+                    if source in consumers:
+                        consumers[source].append(id)
+                    else:
+                        consumers[source] = [id]
+            unmet[id] = count
+            if not count:
+                self.push(id, bound)
 
     def wait(self, id: str, bound: Bound, sources: Iterable[str]) -> None:
         """A node that waits for these too."""
@@ -67,8 +75,8 @@ class Waiting:
         free: list[str] = []
         unmet = self._unmet
         for consumer in self.consumers.pop(id, ()):
-            unmet[consumer] -= 1
-            if not unmet[consumer]:
+            left = unmet[consumer] = unmet[consumer] - 1
+            if not left:
                 free.append(consumer)
         return free
 

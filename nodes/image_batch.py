@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from ..executor.spec import Range, node
+from ..executor.spec import Autogrow, Range, node
 from ..models.values import Image
 
 
@@ -12,6 +12,12 @@ from ..models.values import Image
 def image_batch(image1: Image, image2: Annotated[Image, "Takes the size of image1."]) -> Image:
     """Join two batches of pictures."""
     return join([image1, image2])
+
+
+@node("BatchImagesNode", category="image", title="Batch Images")
+def batch_images(images: Annotated[dict[str, Image], Autogrow(min=2, max=50)]) -> Image:
+    """Join any number of batches of pictures, in the size of the first."""
+    return join(list(images.values()))
 
 
 def join(images: list[Image]) -> Image:

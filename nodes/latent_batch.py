@@ -7,7 +7,7 @@ from enum import StrEnum
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated
 
-from ..executor.spec import Range, node
+from ..executor.spec import Autogrow, Range, node
 from ..models.values import Latent
 
 if TYPE_CHECKING:
@@ -66,6 +66,12 @@ def repeat_latent_batch(samples: Latent, amount: Annotated[int, Range(1, 64)] = 
 def latent_batch(samples1: Latent, samples2: Latent) -> Latent:
     """Join two batches of latents; the second takes the size of the first."""
     return join([samples1, samples2])
+
+
+@node("BatchLatentsNode", category="latent", title="Batch Latents")
+def batch_latents(latents: Annotated[dict[str, Latent], Autogrow(min=2, max=50)]) -> Latent:
+    """Join any number of batches of latents, in the size of the first."""
+    return join(list(latents.values()))
 
 
 def join(latents: list[Latent]) -> Latent:

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
-from typing import Any as Anything
+from typing import Annotated, TypeVar
 
-from ..executor.spec import Choices, Extra, Lazy, Out, node
+from ..executor.spec import Choices, Lazy, Out, node
 
-if TYPE_CHECKING:
-    Matched = Anything
-else:
-
-    class Matched:
-        """A type that the editor lets follow from what is linked."""
-
-        socket: ClassVar[str] = "COMFY_MATCHTYPE_V3"
-
-
-_SAME = Extra({"template": {"template_id": "switch", "allowed_types": "*"}})
+Switch = TypeVar("Switch")
 
 
 @node("ComfySwitchNode", category="logic", title="Switch", experimental=True)
-def switch(
-    switch: bool, on_false: Annotated[Lazy[Matched], _SAME], on_true: Annotated[Lazy[Matched], _SAME]
-) -> Annotated[Matched, Out("output")]:
+def switch(switch: bool, on_false: Lazy[Switch], on_true: Lazy[Switch]) -> Annotated[Switch, Out("output")]:
     """Pass one of two values on; the other one's branch does not run."""
     return (on_true if switch else on_false).get()
 

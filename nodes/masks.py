@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from ..executor.spec import Choices, Extra, Range, node
+from ..executor.spec import Autogrow, Choices, Extra, Range, node
 from ..models.picture.names import MASK_OPERATIONS
 from ..models.values import Image, Mask
 
@@ -128,3 +128,19 @@ def grow_mask(
 def threshold_mask(mask: Mask, value: Annotated[float, Range(0.0, 1.0, step=0.01)] = 0.5) -> Mask:
     """1 where the mask exceeds the value, else 0."""
     return (mask > value).float()
+
+
+@node("BatchMasksNode", category="mask", title="Batch Masks")
+def batch_masks(masks: Annotated[dict[str, Mask], Autogrow(min=2, max=50)]) -> Mask:
+    """Join any number of masks, in the size of the first."""
+    import torch
+
+    from ..models.picture.batches import as_masks
+    from ..models.resample import resample
+
+    whole = [as_masks(mask) for mask in masks.values()]
+    height, width = whole[0].shape[1:]
+    for i, mask in enumerate(whole):
+        if mask.shape[1:] != (height, width):
+            whole[i] = resample(mask[:, None], width, height, "bilinear", "center")[:, 0]
+    return torch.cat(whole)

@@ -208,11 +208,11 @@ def test_what_the_choice_is_counts_for_the_cache() -> None:
 
 def test_type_variables_are_matched_types() -> None:
     info = object_info(spec_of(half), {})
-    template = {"template_id": "Countable", "allowed_types": "INT,FLOAT"}
+    template = {"template_id": "countable", "allowed_types": "INT,FLOAT"}
     assert info["input"]["required"]["value"] == ["COMFY_MATCHTYPE_V3", {"template": template}]
-    assert (info["output"], info["output_matchtypes"]) == (["COMFY_MATCHTYPE_V3"], ["Countable"])
+    assert (info["output"], info["output_matchtypes"]) == (["COMFY_MATCHTYPE_V3"], ["countable"])
     free = object_info(spec_of(first), {})["input"]["required"]["a"][1]
-    assert free == {"lazy": True, "template": {"template_id": "T", "allowed_types": "*"}}
+    assert free == {"lazy": True, "template": {"template_id": "t", "allowed_types": "*"}}
     assert problems(t=("MakeThing", {}), x=("Half", {"value": ["t", 0]})) == [("x", "value", "return_type_mismatch")]
     assert problems(t=("MakeThing", {}), x=("First", {"a": ["t", 0]})) == []
 

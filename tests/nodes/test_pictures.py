@@ -13,7 +13,7 @@ from carrara.nodes import image_composite as composite
 from carrara.nodes import image_effects as effects
 from carrara.nodes import image_scale as scale
 from carrara.nodes import image_transform as transform
-from carrara.nodes import masks
+from carrara.nodes import masks, resize
 
 
 def picture(count: int = 1, height: int = 6, width: int = 8, channels: int = 3, seed: int = 0) -> torch.Tensor:
@@ -188,3 +188,40 @@ def test_mask_nodes():
     assert masks.feather_mask(solid, 2)[0, 0, :2].tolist() == [0.125, 0.25]
     assert masks.grow_mask(masks.solid_mask(1.0, 3, 3), -1).sum() == 9
     assert masks.image_color_to_mask(torch.zeros(1, 2, 2, 3)).sum() == 4
+
+
+# --- any number, any way ---------------------------------------------------------------------------------------
+
+
+def test_any_number_of_pictures_and_masks_are_joined():
+    small, large = picture(), picture(2, 12, 16, 4, seed=1)
+    joined = batch.batch_images({"image0": small, "image1": large, "image2": small})
+    assert joined.shape == (4, 6, 8, 4) and torch.equal(joined[0, ..., :3], small[0]) and joined[0, ..., 3].min() == 1
+    assert torch.equal(joined[1:3], resample(large.movedim(-1, 1), 8, 6, "bilinear", "center").movedim(1, -1))
+    flat = torch.rand(3, 4)
+    whole = masks.batch_masks({"mask0": flat, "mask1": torch.ones(2, 5, 7)})
+    assert whole.shape == (3, 3, 4) and torch.equal(whole[0], flat) and torch.allclose(whole[1:], torch.ones(1))
+
+
+@pytest.mark.parametrize(
+    ("way", "size"),
+    [
+        (resize.ByFactor(1.5), (9, 12)),
+        (resize.ToDimensions(5, 0), (4, 5)),
+        (resize.ToDimensions(5, 9, "disabled"), (9, 5)),
+        (resize.ToDimensions(0, 0), (6, 8)),
+        (resize.ToLonger(100), (75, 100)),
+        (resize.ToShorter(100), (100, 133)),
+        (resize.ToWidth(5), (4, 5)),
+        (resize.ToHeight(3), (3, 4)),
+        (resize.ToArea(0.01), (89, 118)),
+        (resize.Like(torch.zeros(2, 11, 7)), (11, 7)),
+    ],
+)
+def test_every_way_to_say_a_size(way, size):
+    x = picture(2)
+    out = resize.resize_image_mask(x, way, "bilinear")
+    crop = getattr(way, "crop", "disabled")
+    assert torch.equal(out, resample(x.movedim(-1, 1), size[1], size[0], "bilinear", crop).movedim(1, -1))
+    mask = resize.resize_image_mask(x[..., 0], way, "area")
+    assert torch.equal(mask, resample(x[..., :1].movedim(-1, 1), size[1], size[0], "area", crop)[:, 0])
