@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import mmap
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -20,10 +19,14 @@ from .header import Header, fingerprint, read_header
 from .weights import Piece, Reader, Weights
 
 if TYPE_CHECKING:
+    from io import RawIOBase
+
     from torch import Tensor, dtype
 
 PICKLES = (".ckpt", ".pt", ".pth", ".bin")
 
+STRIDE = 16 << 20
+"""Bytes read at a time."""
 STATE_DEPTH = 4
 """How often `state_dict` may lie in `state_dict`: a pickle can hold itself."""
 
@@ -58,28 +61,31 @@ class SafetensorsFile:
         """Tensors are private copies: the file may change or go once the context is left."""
         import torch
 
-        with self.header.path.open("rb") as file:
-            # The size was checked when the header was read; a file that shrank since would crash the process.
-            end = max((t.end for t in self.header.tensors.values()), default=0)
-            if file.seek(0, 2) < end:
-                raise BadWeights(f"{self.header.path.name} became shorter since it was examined")
-            if not end:
-                yield self._missing
-                return
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        with self.header.path.open("rb", buffering=0) as file:
 
-                def read(key: str) -> Tensor:
-                    info = self.header.tensors[key]
-                    if info.start == info.end:
-                        return torch.empty(info.shape, dtype=torch_type(info.dtype))
-                    with memoryview(data) as view, view[info.start : info.end] as part:
-                        raw = bytearray(part)
-                    return torch.frombuffer(raw, dtype=torch_type(info.dtype)).view(info.shape)
+            def read(key: str) -> Tensor:
+                if key not in self.header.tensors:
+                    return self._missing(key)
+                info = self.header.tensors[key]
+                raw = torch.empty(info.end - info.start, dtype=torch.uint8)
+                file.seek(info.start)
+                # Not through a map: a page that must come from the disk would hold every thread up.
+                if _filled(file, memoryview(raw.numpy())) < len(raw):
+                    raise BadWeights(f"{self.header.path.name} became shorter since it was examined")
+                return raw.view(torch_type(info.dtype)).view(info.shape)
 
-                yield read
+            yield read
 
     def _missing(self, key: str) -> Tensor:
         raise BadWeights(f"{self.header.path.name} holds no tensor {key!r}")
+
+
+def _filled(file: RawIOBase, room: memoryview) -> int:
+    """Read until `room` is full or the file ends; how many bytes came."""
+    done = 0
+    while done < len(room) and (count := file.readinto(room[done : done + STRIDE])):
+        done += count
+    return done
 
 
 @dataclass(frozen=True, eq=False)

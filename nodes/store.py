@@ -8,9 +8,11 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import platform
 import re
 import secrets
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +23,8 @@ from ..errors import InputError, PathEscape, StorageError
 KINDS = ("input", "output", "temp")
 _COMMON = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"}
 PICTURES = frozenset(_COMMON | {".jpe", ".jfif", ".tif", ".tiff", ".avif", ".ico", ".mpo"})
+PART = re.compile(r"\.([0-9a-f]{8})-(\d+)-[0-9a-f]{16}\.part")
+"""A file that is being written: of which machine, by which process."""
 _ANNOTATED = re.compile(r"(?P<name>.*) \[(?P<kind>input|output|temp)\]", re.DOTALL)
 _REMEDIES = {
     errno.ENOSPC: "The disk is full: free some space.",
@@ -239,9 +243,14 @@ def add_file(folder: Path, name: Callable[[int], str], number: int, data: bytes)
     return folder / name(number), number
 
 
+def machine() -> str:
+    """A mark of this machine, for folders that several share."""
+    return f"{zlib.crc32(platform.node().encode()):08x}"
+
+
 def _part(folder: Path, data: bytes) -> Path:
     """The data in a file under a passing name, in the folder where it will stay."""
-    part = folder / f".{secrets.token_hex(8)}.part"
+    part = folder / f".{machine()}-{os.getpid()}-{secrets.token_hex(8)}.part"
     try:
         with part.open("xb") as file:
             file.write(data)

@@ -66,6 +66,9 @@ class Studio:
         with self._lock:
             self._closed = True
             self._lock.notify_all()
+            thread = self._thread
+        if thread is not None:
+            thread.join(PATIENCE * 20)
 
     def _work(self) -> None:
         while True:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import gc
 import logging
 import secrets
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,7 @@ from ..models.codec import sizeof
 from .guard import Guard, loopback
 from .http import application
 from .hub import Hub
+from .leftovers import sweep
 from .logs import Log
 from .metrics import Metrics
 from .queue import Queue
@@ -97,6 +100,10 @@ def assemble(options: Options, token: str | None) -> web.Application:
         folder.mkdir(parents=True, exist_ok=True)
     queue, hub, metrics, users = Queue(user / "queue.sqlite"), Hub(), Metrics(), Users(user / "default")
     users.prepare()
+    sweeping = threading.Thread(
+        target=sweep, args=((engine.files.output_dir, engine.files.input_dir, user),), name="carrara-sweep", daemon=True
+    )
+    sweeping.start()
 
     def changed() -> None:
         hub.status(queue.remaining())
@@ -117,6 +124,7 @@ def assemble(options: Options, token: str | None) -> web.Application:
     app = application(server, Guard(token, frozenset(h.lower() for h in options.hosts), options.cors))
 
     async def close(_: web.Application) -> None:
+        sweeping.join()
         engine.close()
 
     app.on_cleanup.append(close)
@@ -127,7 +135,20 @@ def serve(options: Options) -> None:
     """Serve until Ctrl-C or SIGTERM. A job at work then goes back in line. Raises ServerError."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    _prepare()
     asyncio.run(_serve(options))
+
+
+def _prepare() -> None:
+    """Load torch while nobody waits, on the main thread: its libraries hold every other thread up while they load.
+
+    What is loaded then stays, so the garbage collector need not look at it again and again while threads wait.
+    """
+    import torch
+
+    torch.get_num_threads()
+    gc.collect()
+    gc.freeze()
 
 
 async def _serve(options: Options) -> None:
