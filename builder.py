@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from .errors import BadLink, InputError, TypeMismatch, UnknownNode
-from .executor.spec import Catalog, NodeSpec
+from .executor.dynamic import spread, unfold
+from .executor.spec import Catalog, Input, NodeSpec
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,13 @@ class Graph:
             near = self._catalogue.similar(class_type)
             raise UnknownNode(f"no node is called {class_type}", remedy=f"Did you mean {near[0]}?" if near else "")
         spec = self._catalogue[class_type]
-        ports = {port.name: port for port in spec.inputs}
+        ports = {port.name: port for port in (*spec.inputs, *spec.plain)}
         written: dict[str, Any] = {}
-        for name, value in inputs.items():
+        given = dict(inputs)
+        for port in spec.dynamic:
+            if port.name in given:
+                given |= spread(port, given.pop(port.name))
+        for name, value in given.items():
             if name not in ports and not spec.variadic:
                 raise InputError(f"{class_type} has no input {name}", expected=list(ports))
             if isinstance(value, Built):
@@ -105,9 +110,12 @@ class Graph:
                 written[name] = value.as_json()
             else:
                 written[name] = {"__value__": value} if isinstance(value, list) else value
-        for name, port in ports.items():
-            if name not in written and port.widget and port.required and port.has_default:
-                written[name] = port.default
+        wanted: list[tuple[Input, bool]] = [(port, port.required) for port in spec.inputs if not port.dynamic]
+        for dynamic in spec.dynamic:
+            wanted += unfold(dynamic, given)
+        for port, required in wanted:
+            if port.name not in written and port.widget and required and port.has_default:
+                written[port.name] = port.default
         key = id or str(len(self._nodes) + 1)
         if key in self._nodes:
             raise InputError("two nodes have one id", got=key)

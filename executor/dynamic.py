@@ -7,7 +7,7 @@ dynamic input every name and parameter is written out in full, so the rest of th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from .ports import Choices, Grow, Input, Mode
@@ -101,6 +101,32 @@ def unfold(port: Input, given: Mapping[str, Any]) -> Iterator[tuple[Input, bool]
             if port.name in given:
                 inner += [(one, one.required) for one in port.shows]
         waiting += reversed(inner)
+
+
+def spread(port: Input, value: Any) -> dict[str, Any]:
+    """What a dynamic input is given, by the names that files use.
+
+    value: a list or dict of members; a choice's name, a dict of it and what it brings, or a record of its class.
+    """
+    if port.grow is not None and isinstance(value, list | tuple):
+        return dict(zip((member.name for member in port.grow.members), value, strict=False))
+    if port.grow is not None and isinstance(value, Mapping):
+        return {f"{port.name}.{name}": one for name, one in value.items()}
+    if port.grow is not None:
+        return {port.grow.members[0].name: value}
+    if is_dataclass(value) and not isinstance(value, type) and port.modes:
+        fields_ = {field.name: getattr(value, field.name) for field in fields(value)}
+        value = {last(port.name): getattr(value, "choice", None), **fields_}
+    if not isinstance(value, Mapping):
+        return {port.name: value}
+    own = value.get(last(port.name))
+    found = {port.name: own}
+    inner = [one for mode in port.modes if mode.key == own for one in mode.inputs]
+    for one in (*inner, *port.shows):
+        if last(one.name) in value:
+            given = value[last(one.name)]
+            found |= spread(one, given) if one.dynamic else {one.name: given}
+    return found
 
 
 # --- calling ---------------------------------------------------------------------------------------------------
