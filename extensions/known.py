@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
+from pathlib import Path
+
+TABLE = Path(__file__).with_name("known.txt")
 
 
 class Status(StrEnum):
@@ -33,20 +36,29 @@ REMOVED = frozenset(
     }
 )
 
-KNOWN: Mapping[str, str] = {
-    "comfy": "",
-}
-"""Module -> its public names, as one string."""
-
 
 @cache
+def known() -> Mapping[str, frozenset[str]]:
+    """Module -> its public names."""
+    found: dict[str, frozenset[str]] = {}
+    module = ""
+    for line in TABLE.read_text(encoding="utf-8").splitlines():
+        if not line or line.startswith("#"):
+            continue
+        words = line.split()
+        if not line.startswith(" "):
+            module = words.pop(0).removesuffix(":")
+        found[module] = found.get(module, frozenset()) | frozenset(words)
+    return found
+
+
 def names(module: str) -> frozenset[str]:
     """The public names that the reference's module has; none for a module it has not."""
-    return frozenset(KNOWN.get(module, "").split())
+    return known().get(module, frozenset())
 
 
 def known_module(name: str) -> bool:
-    return name in KNOWN
+    return name in known()
 
 
 def status(dotted: str) -> Status:
@@ -54,6 +66,6 @@ def status(dotted: str) -> Status:
     module, _, name = dotted.rpartition(".")
     if dotted in REMOVED:
         return Status.REMOVED
-    if dotted in KNOWN or name in names(module):
+    if known_module(dotted) or name in names(module):
         return Status.PLANNED
     return Status.UNKNOWN

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from .known import KNOWN, known_module, names
+from .known import known, known_module, names
 from .missing import MissingAttribute, MissingModule, MissingName, placeholder
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ OWN = f"{__package__}.compat"
 def tops() -> frozenset[str]:
     """The top-level names that belong to the ecosystem."""
     here = {p.stem for p in FOLDER.iterdir() if p.suffix == ".py" or (p.is_dir() and not p.name.startswith("_"))}
-    return frozenset(here | {name.partition(".")[0] for name in KNOWN})
+    return frozenset(here | {name.partition(".")[0] for name in known()})
 
 
 @cache
