@@ -277,8 +277,12 @@ class Engine:
         partial: bool = False,
         on_event: Sink | None = None,
         cancel: Cancel | None = None,
+        hidden: Mapping[str, Any] | None = None,
     ) -> Result:
-        """As `run`, but what goes wrong is told in the result's status, problems and error."""
+        """As `run`, but what goes wrong is told in the result's status, problems and error.
+
+        hidden: values of nodes' hidden parameters, by what they are (EXTRA_PNGINFO, API_KEY_COMFY_ORG, ...).
+        """
         try:
             document = self.read(workflow, overrides)
         except CarraraError as error:
@@ -292,6 +296,7 @@ class Engine:
             sink=on_event,
             partial=partial,
             workflow=document.workflow,
+            hidden=hidden,
         )
         return self._result(document.graph, ran)
 

@@ -23,10 +23,11 @@ LONG_NAME = 200
 
 @dataclass(frozen=True)
 class Accepted:
-    """An order, and what is wrong with the part of the workflow that will not run."""
+    """An order, and what is wrong with the part of the workflow that will not run. secrets: by what nodes call them."""
 
     order: Order
     node_errors: Mapping[str, Any] = field(default_factory=dict)
+    secrets: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Refused(CarraraError):
@@ -71,7 +72,8 @@ def judge(engine: Engine, body: Any) -> Accepted:
         number=_number(body.get("number")),
         front=bool(body.get("front")),
     )
-    return Accepted(order, errors)
+    given = body.get("extra_data") or {}
+    return Accepted(order, errors, {name.upper(): given[name] for name in SECRETS if name in given})
 
 
 def _extra(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import logging
 
 from aiohttp import web
 
+from .bridge import add_routes
 from .guard import Guard, middleware
 from .routes import every
 from .web import JSON_LIMIT, SERVER, Route, Server, errors
@@ -20,8 +21,12 @@ def application(server: Server, guard: Guard) -> web.Application:
         handler_args={"max_line_size": 16384, "max_field_size": 16384},
     )
     app[SERVER] = server
-    for route in every():
+    server.bridge.join(server.engine)
+    *own, rest = every()
+    for route in own:
         add(app, route)
+    add_routes(app, server.bridge)
+    add(app, rest)  # takes whatever nothing else took
     app.on_response_prepare.append(_harden)
     app.on_startup.append(_start)
     app.on_shutdown.append(_hang_up)
@@ -56,6 +61,7 @@ async def _start(app: web.Application) -> None:
                 server.hub.send(client.id, "logs", entry, lossy=True)
 
     server.log.heard = tell
+    server.bridge.loop = asyncio.get_running_loop()
     logging.getLogger(__package__).addHandler(server.log)
     server.worker.start()
 

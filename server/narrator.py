@@ -21,6 +21,17 @@ PAUSE = 0.05
 NAMES = 50
 
 
+Of = (
+    events.NodeCached
+    | events.NodeStarted
+    | events.NodeProgress
+    | events.NodeFinished
+    | events.NodeBlocked
+    | events.NodeFailed
+)
+"""Events about one node."""
+
+
 class Listeners(Protocol):
     """Whoever hears. `client` None: everybody. `lossy`: a newer message makes up for this one."""
 
@@ -69,7 +80,7 @@ class Narrator:
 
     def fail(self, error: BaseException) -> Outcome:
         """The run ended without a node to blame."""
-        self._failed("", "", error, {})
+        self._failed("", error, {})
         return self._outcome(State.FAILED)
 
     def close(self) -> None:
@@ -86,52 +97,58 @@ class Narrator:
             case events.RunStarted():
                 self._note("execution_cached", {"nodes": list(event.cached)})
             case events.NodeCached():
-                self._shown(event.node, event.display, event.ui)
-                self._state(event.node, event.display, "finished")
+                self._shown(event, event.ui)
+                self._state(event, "finished")
             case events.NodeStarted():
                 self.node = event.node
-                self._state(event.node, event.display, "running")
+                self._state(event, "running")
                 self._send("executing", {"node": event.node, "display_node": event.display})
             case events.NodeProgress():
                 self._progress(event)
             case events.NodeFinished():
                 self._studio.settle()
-                self._timed(self._type(event.display), event.seconds)
+                self._timed(self._type(_real(event)), event.seconds)
                 self._executed.append(event.node)
                 if event.ui:
-                    self._shown(event.node, event.display, event.ui)
-                self._state(event.node, event.display, "finished")
+                    self._shown(event, event.ui)
+                self._state(event, "finished")
             case events.NodeBlocked():
-                data = self._error(event.display, "ExecutionBlocked", event.message, [], {})
+                data = self._error(_real(event), "ExecutionBlocked", event.message, [], {})
                 self._send("execution_error", data)
             case events.NodeFailed():
                 self._studio.settle()
-                self._state(event.node, event.display, "error")
-                self._failed(event.display, event.node, event.error, event.inputs)
+                self._state(event, "error")
+                self._failed(_real(event), event.error, event.inputs)
 
     def _progress(self, event: events.NodeProgress) -> None:
-        self._state(event.node, event.display, "running", event.value, event.total)
+        self._state(event, "running", event.value, event.total)
         data = {"value": event.value, "max": event.total, "node": event.node}
         self._everyone("progress", data)
         client = self.job.client
         if event.preview is None or not self._previews or client is None:
             return
-        about = self._identity(event.node, event.display) | {"image_type": "image/jpeg"}
+        about = self._identity(event) | {"image_type": "image/jpeg"}
         self._studio.develop(event.preview, lambda picture: self._to.show(client, about, picture))
 
-    def _shown(self, node: str, display: str, ui: Mapping[str, Any] | None) -> None:
+    def _shown(self, event: Of, ui: Mapping[str, Any] | None) -> None:
         if ui:
-            self.outputs[node] = ui
-            self.meta[node] = {"node_id": node, "display_node": display, "parent_node": None, "real_node_id": node}
-        self._send("executed", {"node": node, "display_node": display, "output": dict(ui) if ui else None})
+            self.outputs[event.node] = ui
+            self.meta[event.node] = {
+                "node_id": event.node,
+                "display_node": event.display,
+                "parent_node": event.parent,
+                "real_node_id": _real(event),
+            }
+        data = {"node": event.node, "display_node": event.display, "output": dict(ui) if ui else None}
+        self._send("executed", data)
 
-    def _state(self, node: str, display: str, state: str, value: float | None = None, most: float = 1) -> None:
+    def _state(self, event: Of, state: str, value: float | None = None, most: float = 1) -> None:
         """Where all nodes are that have begun."""
-        known = self._states.get(node)
+        known = self._states.get(event.node)
         if value is None:
             most = known["max"] if known is not None else 1
             value = most if state == "finished" else (known["value"] if known is not None else 0)
-        self._states[node] = self._identity(node, display) | {"value": value, "max": most, "state": state}
+        self._states[event.node] = self._identity(event) | {"value": value, "max": most, "state": state}
         if len(self._states) > MANY:
             moment = time.monotonic()
             if state != "error" and moment - self._told < PAUSE:
@@ -139,36 +156,37 @@ class Narrator:
             self._told = moment
         self._everyone("progress_state", {"nodes": dict(self._states)})
 
-    def _identity(self, node: str, display: str) -> dict[str, Any]:
+    def _identity(self, event: Of) -> dict[str, Any]:
         return {
-            "node_id": node,
+            "node_id": event.node,
             "prompt_id": self.job.id,
-            "display_node_id": display,
-            "parent_node_id": None,
-            "real_node_id": display,
+            "display_node_id": event.display,
+            "parent_node_id": event.parent,
+            "real_node_id": _real(event),
         }
 
     # --- failures ------------------------------------------------------------------------------------------
 
-    def _failed(self, display: str, node: str, error: BaseException, inputs: Mapping[str, Any]) -> None:
+    def _failed(self, node: str, error: BaseException, inputs: Mapping[str, Any]) -> None:
         cause = error.__cause__ if isinstance(error, NodeFailed) and error.__cause__ is not None else error
         kind = type(cause)
         name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
         message = str(cause) or str(error)
         full = traceback.format_exception(cause)
-        data = self._error(display, name, message, full, inputs)
+        data = self._error(node, name, message, full, inputs)
         self._send("execution_error", data)
         # Histories are read by every client; where the server's files lie is only for the one that sent the job.
         self.error = data | {"traceback": traceback.format_exception_only(cause)}
         self.messages.append(("execution_error", self.error))
 
     def _error(
-        self, display: str, name: str, message: str, lines: list[str], inputs: Mapping[str, Any]
+        self, node: str, name: str, message: str, lines: list[str], inputs: Mapping[str, Any]
     ) -> dict[str, Any]:
+        """node: of the submitted workflow."""
         return {
             "prompt_id": self.job.id,
-            "node_id": display,
-            "node_type": self._type(display),
+            "node_id": node,
+            "node_type": self._type(node),
             "executed": list(self._executed),
             "exception_message": message,
             "exception_type": name,
@@ -197,6 +215,11 @@ class Narrator:
 
     def _everyone(self, type: str, data: dict[str, Any]) -> None:
         self._to.send(self.job.client, type, {**data, "prompt_id": self.job.id}, lossy=True)
+
+
+def _real(event: Of) -> str:
+    """The node of the submitted workflow that stands behind an event."""
+    return event.real or event.display
 
 
 def _short(values: Any) -> list[Any]:

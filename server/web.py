@@ -6,6 +6,7 @@ import errno
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from aiohttp import web
 from ..documents.jsontext import parse_json
 from ..engine import Engine
 from ..errors import BadWeights, CarraraError, DocumentError, InputError, ModelNotFound, PathEscape, StorageError
+from .bridge import Bridge
 from .hub import Hub
 from .logs import Log
 from .metrics import Metrics
@@ -44,6 +46,11 @@ class Server:
     editor: Path | None = None
     upload_limit: int = UPLOAD_LIMIT
     argv: tuple[str, ...] = ()
+
+    @cached_property
+    def bridge(self) -> Bridge:
+        """What foreign packs see of it."""
+        return Bridge(self.hub, self.queue, self.worker)
 
     def changed(self) -> None:
         """Tell everybody how many jobs are left."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from .preview import Studio
 from .queue import Queue
 
 LOG = logging.getLogger(__name__)
+KEPT_SECRETS = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +44,7 @@ class Worker:
         self._running: Running | None = None
         self._doomed: set[str] = set()
         self._free: dict[str, bool] = {}
+        self._secrets: dict[str, Mapping[str, Any]] = {}
         self._stopping = False
         self._thread = threading.Thread(target=self._work, name="carrara-worker", daemon=True)
 
@@ -66,6 +68,12 @@ class Worker:
         running = self._running
         return None if running is None else running.narrator.job
 
+    @property
+    def node(self) -> str | None:
+        """The node that runs."""
+        running = self._running
+        return None if running is None else running.narrator.node
+
     def node_for(self, client: str) -> str | None:
         """The node that runs now, if the job is that client's."""
         running = self._running
@@ -88,6 +96,13 @@ class Worker:
             self._doomed.add(id)  # taken out of the queue a moment ago, and not begun
             return True
 
+    def trust(self, id: str, secrets: Mapping[str, Any]) -> None:
+        """Keys that came with a job, for its nodes alone. They are never written down, so a restart forgets them."""
+        with self._lock:
+            self._secrets[id] = secrets
+            while len(self._secrets) > KEPT_SECRETS:
+                self._secrets.pop(next(iter(self._secrets)))
+
     def free(self, *, networks: bool, results: bool) -> None:
         """Give memory back as soon as nothing runs."""
         with self._lock:
@@ -108,6 +123,13 @@ class Worker:
             if job is not None:
                 self._job(job)
 
+    def _hidden(self, job: Job) -> dict[str, Any]:
+        """What nodes may ask for beside their inputs."""
+        shown = job.extra.get("extra_pnginfo")
+        with self._lock:
+            secrets = self._secrets.pop(job.id, {})
+        return {**secrets, "EXTRA_PNGINFO": shown} if isinstance(shown, Mapping) else dict(secrets)
+
     def _job(self, job: Job) -> None:
         running = Running(Narrator(job, self._to, self._studio, self._metrics.node))
         with self._lock:
@@ -121,7 +143,12 @@ class Worker:
         body: dict[str, Any] = {"prompt": job.prompt, "extra_data": job.extra}
         try:
             result = self._engine.attempt(
-                body, targets=job.targets, partial=True, on_event=narrator, cancel=running.cancel
+                body,
+                targets=job.targets,
+                partial=True,
+                on_event=narrator,
+                cancel=running.cancel,
+                hidden=self._hidden(job),
             )
         except Exception as error:  # a fault in the engine ends the job, not the server
             LOG.exception("job %s", job.id)

@@ -15,6 +15,7 @@ def every() -> list[Route]:
         jobs,
         models,
         openapi,
+        packs,
         prompt,
         queue,
         settings,
@@ -25,7 +26,7 @@ def every() -> list[Route]:
     )
 
     modules = (
-        prompt, queue, history, jobs, files, uploads, models, settings, userdata, system, docs, socket, openapi,
+        prompt, queue, history, jobs, files, uploads, models, settings, userdata, system, packs, docs, socket, openapi,
         frontend,
     )  # fmt: skip
     return [route for module in modules for route in module.routes()]

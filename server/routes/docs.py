@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
 from ...documents.jsontext import parse_json
+from ...extensions.packs import Pack
 from ...nodes.store import inside
 from ..drawing import drawing
 from ..web import Route, of, problem
+from .files import harmless
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "workflows"
 PACK = "carrara"
+SHOWN = (".json", ".jpg", ".jpeg", ".png", ".webp")
 
 
 async def node_help(request: web.Request) -> web.Response:
@@ -58,22 +61,35 @@ def plain(text: Any) -> str:
 
 async def templates(request: web.Request) -> web.Response:
     """Example workflows by pack."""
-    found = sorted(path.stem for path in EXAMPLES.glob("*.json"))
-    return web.json_response({PACK: found} if found else {})
+    found = await asyncio.to_thread(examples, of(request).engine.packs)
+    return web.json_response({pack: sorted(path.stem for path in paths) for pack, paths in found.items() if paths})
+
+
+def examples(packs: Iterable[Pack]) -> dict[str, list[Path]]:
+    """Files with example workflows: our own, and those of packs."""
+    found = {PACK: sorted(EXAMPLES.glob("*.json"))}
+    for pack in packs:
+        if pack.path.is_dir():
+            below = (path for folder in pack.examples for path in sorted(folder.glob("*.json")))
+            found.setdefault(pack.entry, []).extend(below)
+    return found
 
 
 async def template(request: web.Request) -> web.StreamResponse:
-    """One example workflow, or (`.jpg`) a small drawing of it."""
-    if request.match_info["pack"] != PACK:
-        raise problem(404, "not_found", "There is no such pack.")
-    name = request.match_info["name"]
-    if name.endswith(".jpg") and (flow := inside(EXAMPLES, name.removesuffix(".jpg") + ".json")).is_file():
-        data = await asyncio.to_thread(drawing, parse_json(flow.read_bytes(), name))
-        return web.Response(body=data, content_type="image/jpeg", headers={"Cache-Control": "public, max-age=3600"})
-    path = inside(EXAMPLES, name)
-    if path.suffix != ".json" or not path.is_file():
-        raise problem(404, "not_found", "There is no such example.")
-    return web.FileResponse(path, headers={"Content-Type": "application/json"})
+    """One example workflow, a picture beside it, or (`.jpg`, where there is none) a small drawing of it."""
+    pack, name = request.match_info["pack"], request.match_info["name"]
+    packs = of(request).engine.packs
+    folders = [EXAMPLES] if pack == PACK else [one for known in packs if known.entry == pack for one in known.examples]
+    for folder in folders:
+        path = inside(folder, name)
+        if path.suffix.lower() in SHOWN and path.is_file():
+            kind = "application/json" if path.suffix == ".json" else harmless(path.name)
+            return web.FileResponse(path, headers={"Content-Type": kind})
+        flow = inside(folder, name.removesuffix(".jpg") + ".json")
+        if name.endswith(".jpg") and flow.is_file():
+            data = await asyncio.to_thread(lambda flow=flow: drawing(parse_json(flow.read_bytes(), name)))
+            return web.Response(body=data, content_type="image/jpeg", headers={"Cache-Control": "public, max-age=3600"})
+    raise problem(404, "not_found", "There is no such example.")
 
 
 async def template_index(request: web.Request) -> web.Response:

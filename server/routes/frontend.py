@@ -9,6 +9,7 @@ from aiohttp import web
 
 from ...nodes.store import inside
 from ..web import Route, of, problem
+from .packs import pack_file
 
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
@@ -51,13 +52,13 @@ async def index(request: web.Request) -> web.StreamResponse:
 
 
 async def static(request: web.Request) -> web.StreamResponse:
-    """A file of the editor."""
+    """A file of the editor, or of a pack's part of it."""
     editor, name = of(request).editor, request.match_info["path"]
-    if name.startswith("api/") or editor is None:
-        raise problem(404, "not_found", "There is nothing of that name.")
-    path = inside(editor, name)
     picture = name.lower().endswith(PICTURES)
-    if not path.is_file():
+    path = pack_file(of(request).engine.packs, name)
+    if path is None and editor is not None and not name.startswith("api/"):
+        path = inside(editor, name)
+    if path is None or not path.is_file():
         missing = problem(404, "not_found", "There is nothing of that name.")
         if picture:
             missing.headers["Cache-Control"] = f"public, max-age={HOUR}"

@@ -59,25 +59,6 @@ async def system_stats(request: web.Request) -> web.Response:
     return web.json_response({"system": system, "devices": found})
 
 
-async def extensions(request: web.Request) -> web.Response:
-    """Scripts that the editor loads."""
-    editor = of(request).editor
-    if editor is None:
-        return web.json_response([])
-    scripts = await asyncio.to_thread(lambda: sorted((editor / "extensions").rglob("*.js")))
-    return web.json_response([f"/{path.relative_to(editor).as_posix()}" for path in scripts])
-
-
-async def nothing(request: web.Request) -> web.Response:
-    """Nothing of that kind here."""
-    return web.json_response({})
-
-
-async def no_subgraph(request: web.Request) -> web.Response:
-    """No subgraph of that id."""
-    raise problem(404, "not_found", "There is no such subgraph.")
-
-
 async def logs(request: web.Request) -> web.Response:
     """The last lines of the log, as one text."""
     return web.json_response(of(request).log.text())
@@ -130,10 +111,6 @@ def routes() -> list[Route]:
     return [
         Route("GET", "/features", get_features),
         Route("GET", "/system_stats", system_stats),
-        Route("GET", "/extensions", extensions),
-        Route("GET", "/i18n", nothing),
-        Route("GET", "/global_subgraphs", nothing),
-        Route("GET", "/global_subgraphs/{id}", no_subgraph),
         Route("GET", "/internal/logs", logs, twin=False),
         Route("GET", "/internal/logs/raw", raw_logs, twin=False),
         Route("PATCH", "/internal/logs/subscribe", subscribe, twin=False, body='{"clientId", "enabled"}.', answers=""),

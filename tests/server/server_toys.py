@@ -116,6 +116,7 @@ def make(folder: Path, guard: Guard | None = None, editor: Path | None = None, *
         output_dir=folder / "output",
         cache=more.pop("cache", "off"),
         models=[folder / "models"],
+        custom_nodes=more.pop("custom_nodes", ()),
     )
     for place in ("input", "output", "user/default"):
         (folder / place).mkdir(parents=True, exist_ok=True)
