@@ -47,6 +47,13 @@ def _fill(space: dict[str, Any]) -> None:
             made.execute = classmethod(_execute)  # type: ignore[attr-defined]
 
 
+def _add(made: type, title: str) -> None:
+    """A class of `comfy_extras` that no node of ours stands behind."""
+    NODE_CLASS_MAPPINGS.setdefault(made.__name__, made)
+    NODE_DISPLAY_NAME_MAPPINGS.setdefault(made.__name__, title)
+    made.execute = classmethod(_execute)  # type: ignore[attr-defined]
+
+
 def _execute(cls: Any, *values: Any, **given: Any) -> Any:
     """The newer form of the same class: called without an object, and the result is one."""
     from comfy_api.latest import io
@@ -256,3 +263,5 @@ class PreviewImage(SaveImage):
 for _made in (KSampler, KSamplerAdvanced, SaveImage, PreviewImage):
     _replace(_made)
 globals().update(_MODULES["nodes"])
+
+import comfy_extras.nodes_upscale_model  # noqa: E402, F401  # stands in the tables too

@@ -1,5 +1,17 @@
-"""`comfy_extras.nodes_freelunch`: its nodes as classes."""
+"""`comfy_extras.nodes_freelunch`: its nodes as classes, and their filter."""
+
+from __future__ import annotations
+
+from torch import Tensor
 
 from nodes import _fill
+
+from ....models.freeu import damped
+
+
+def Fourier_filter(x: Tensor, threshold: int, scale: float) -> Tensor:
+    """Frequencies below the threshold times `scale`. x: b c h w."""
+    return damped(x, scale, threshold)
+
 
 _fill(globals())

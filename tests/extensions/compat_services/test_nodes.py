@@ -166,3 +166,56 @@ def test_nodes_of_ours_run_in_the_callers_run(host: Host, nodes: ModuleType) -> 
 def test_absent_classes_are_named(host: Host) -> None:
     with pytest.raises((MissingName, MissingAttribute), match=r"nodes\.NoSuchClass"):
         worlds.foreign(host, "import nodes\nnodes.NoSuchClass()")
+
+
+def test_functions_beside_the_extras(host: Host) -> None:
+    load = host.modules.load
+    onto, source = torch.zeros(1, 4, 6, 6), torch.ones(1, 4, 3, 3)
+    pasted = load("comfy_extras.nodes_mask").composite(onto, source, 16, 8)
+    wanted = onto.clone()
+    wanted[..., 1:4, 2:5] = 1
+    assert torch.equal(pasted, wanted) and onto.sum() == 0
+    kernel = load("comfy_extras.nodes_post_processing").gaussian_kernel(5, 1.0)
+    line = torch.linspace(-1, 1, 5)
+    bell = torch.exp(-(line[:, None] ** 2 + line**2) / 2)
+    assert torch.allclose(kernel, bell / bell.sum())
+    flat = torch.ones(1, 2, 8, 8)
+    assert torch.allclose(load("comfy_extras.nodes_freelunch").Fourier_filter(flat, 1, 0.25), flat * 0.25, atol=1e-6)
+    latent = load("comfy_extras.nodes_latent").reshape_latent_to((3, 4, 5, 5), torch.rand(1, 4, 8, 8))
+    assert latent.shape == (3, 4, 5, 5)
+    modes = load("comfy_extras.nodes_compositing").PorterDuffMode
+    assert modes["SRC_OVER"].name == "SRC_OVER" and len(modes) == 18
+    x, zero = torch.rand(3), torch.zeros(3)
+    guided = load("comfy_extras.nodes_perpneg").perp_neg(None, x, 2 * x, zero, 1.0, 7.0)
+    assert torch.allclose(guided, 7 * x)  # what lies along the positive is not taken away
+
+
+class Doubler:
+    """What spandrel's descriptors are to their callers: a scale, a place, a call."""
+
+    scale = 2
+
+    def __init__(self) -> None:
+        self.model = torch.nn.Upsample(scale_factor=2, mode="nearest")
+        self.largest = 0
+
+    def to(self, device: object) -> None:
+        self.model.to(device)
+
+    def __call__(self, part: torch.Tensor) -> torch.Tensor:
+        self.largest = max(self.largest, *part.shape[2:])
+        if self.largest > 300:
+            self.largest = 0
+            raise torch.OutOfMemoryError("too much")
+        return self.model(part)
+
+
+def test_pictures_enlarged_by_a_network(host: Host, nodes: ModuleType) -> None:
+    module = host.modules.load("comfy_extras.nodes_upscale_model")
+    assert nodes.NODE_CLASS_MAPPINGS["ImageUpscaleWithModel"] is module.ImageUpscaleWithModel
+    x = torch.rand(1, 320, 400, 3, generator=torch.manual_seed(5))
+    net = Doubler()
+    (made,) = module.ImageUpscaleWithModel().upscale(net, x)
+    wanted = x.repeat_interleave(2, 1).repeat_interleave(2, 2)
+    assert torch.allclose(made, wanted, atol=1e-6) and net.largest == 256  # tiles of 512 did not fit
+    assert torch.equal(module.ImageUpscaleWithModel.execute(net, x).result[0], made)
