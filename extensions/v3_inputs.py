@@ -26,16 +26,17 @@ class Reader:
 
     def port(self, one: Any, above: Path) -> Input:
         path = (*above, one.id)
-        make = DYNAMIC.get(one.io_type)
+        make = DYNAMIC.get(_exact(one.io_type))
         return self.plain(one, path) if make is None else make(self, one, path)
 
     def plain(self, one: Any, path: Path) -> Input:
         options = one.as_dict()
         options.pop("optional", None)
         socket = one.get_io_type()
-        combo = socket == "COMBO"
+        exact = _exact(socket)
+        combo = exact == "COMBO"
         template = getattr(one, "template", None)
-        bounds = socket in ("INT", "FLOAT") and ("min" in options or "max" in options)
+        bounds = exact in ("INT", "FLOAT") and ("min" in options or "max" in options)
         fixed = combo and not options.get("multiselect") and "remote" not in options
         return Input(
             name=one.id,
@@ -107,6 +108,11 @@ def reached(inputs: Sequence[Any], path: Path) -> Any:
                 return reached(option.inputs, below[1:])
         return reached(getattr(one, "inputs", ()), below)
     return None
+
+
+def _exact(socket: str) -> str:
+    """The text itself: packs give their types an `==` that says yes to everything."""
+    return str.__str__(socket)
 
 
 def _match(template: Any) -> dict[str, str]:

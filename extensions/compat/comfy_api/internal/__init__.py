@@ -68,3 +68,18 @@ def first_real_override(cls: type, name: str, *, base: type | None = None) -> Ca
 def shallow_clone_class(cls: type, new_name: str | None = None) -> type:
     """A subclass under another name, for one call."""
     return type(cls)(new_name or f"{cls.__name__}Clone", (cls,), {"__module__": cls.__module__})
+
+
+def lock_class(cls: type) -> type:
+    """A subclass that cannot be written to."""
+
+    def refuse(kind: type, name: str, value: Any) -> None:
+        raise AttributeError(f"{cls.__name__}.{name} cannot be set: the class is locked.")
+
+    kind = type("LockedMeta", (type(cls),), {"__setattr__": refuse})
+    return kind(cls.__name__, (cls,), {"__module__": cls.__module__})  # type: ignore[no-any-return]
+
+
+def make_locked_method_func(type_obj: type, func: str, class_clone: type) -> Callable[..., Any]:
+    """A class method bound to a copy of its class."""
+    return getattr(type_obj, func).__func__.__get__(class_clone)  # type: ignore[no-any-return]

@@ -11,12 +11,12 @@ from comfy_api.latest._io_base import (
     ComfyTypeI,
     ComfyTypeIO,
     FolderType,
-    Output,
     RemoteOptions,
     UploadType,
     WidgetInput,
     comfytype,
 )
+from comfy_api.latest._io_base import Output as _Output
 from comfy_api.latest._io_widgets import Extra, plain
 
 
@@ -81,7 +81,7 @@ class Combo(ComfyTypeIO):
                 options[plain(self.upload)] = True
             return super().as_dict() | prune_dict(options)
 
-    class Output(Output):
+    class Output(_Output):
         def __init__(
             self,
             id: str | None = None,

@@ -11,23 +11,22 @@ from comfy_api.latest._io_base import (
     ComfyTypeI,
     ComfyTypeIO,
     DynamicInput,
-    Input,
-    Output,
     WidgetInput,
     _ComfyType,
     comfytype,
 )
+from comfy_api.latest._io_base import Input as _Input
+from comfy_api.latest._io_base import Output as _Output
 from comfy_api.latest._io_types import AnyType
 
 from .....errors import DeclarationError
 
-_Input, _Output = Input, Output
 Extra = Mapping[str, Any] | None
 MOST = 100
 """Members an Autogrow can have."""
 
 
-def options_of(inputs: Sequence[Input]) -> dict[str, dict[str, Any]]:
+def options_of(inputs: Sequence[_Input]) -> dict[str, dict[str, Any]]:
     """{required: {id: (type, options)}, optional: ...} as INPUT_TYPES gives them."""
     found: dict[str, dict[str, Any]] = {"required": {}}
     for one in inputs:
@@ -41,7 +40,7 @@ def options_of(inputs: Sequence[Input]) -> dict[str, dict[str, Any]]:
 class MultiType(ComfyTypeIO):
     Type = Any
 
-    class Input(Input):
+    class Input(_Input):
         """An input of several types. id: a name, or an input whose widget stands in for the link."""
 
         def __init__(
@@ -74,7 +73,7 @@ class MultiType(ComfyTypeIO):
             return [each if is_class(each) else type(each) for each in self._io_types]
 
         def get_io_type(self) -> str:
-            first = [] if self.input_override is None else [self.input_override.get_io_type()]
+            first: list[str] = [] if self.input_override is None else [self.input_override.get_io_type()]
             return ",".join(dict.fromkeys([*first, *(each.io_type for each in self.io_types)]))
 
         def as_dict(self) -> dict[str, Any]:
@@ -105,7 +104,7 @@ class MatchType(ComfyTypeIO):
                 "allowed_types": ",".join(each.io_type for each in self.allowed_types),
             }
 
-    class Input(Input):
+    class Input(_Input):
         def __init__(
             self,
             id: str,
@@ -124,7 +123,7 @@ class MatchType(ComfyTypeIO):
         def as_dict(self) -> dict[str, Any]:
             return super().as_dict() | {"template": self.template.as_dict()}
 
-    class Output(Output):
+    class Output(_Output):
         def __init__(
             self,
             template: MatchType.Template,
@@ -143,7 +142,7 @@ class MatchType(ComfyTypeIO):
 class AutogrowTemplate:
     """What grows: `names` in order, the first `min` of them required."""
 
-    def __init__(self, input: Input, names: Sequence[str], min: int) -> None:
+    def __init__(self, input: _Input, names: Sequence[str], min: int) -> None:
         if isinstance(input, DynamicInput):
             raise DeclarationError("an Autogrow cannot grow inputs that are dynamic themselves", got=input.id)
         if not min >= 0 or len(names) > MOST:
@@ -158,7 +157,7 @@ class AutogrowTemplate:
         self.names = list(names)
         self.min = min
 
-    def get_all(self) -> list[Input]:
+    def get_all(self) -> list[_Input]:
         members = []
         for name in self.names:
             member = copy.copy(self.input)
@@ -182,7 +181,7 @@ class Autogrow(ComfyTypeI):
     class TemplatePrefix(AutogrowTemplate):
         """`prefix0`, `prefix1`, ..."""
 
-        def __init__(self, input: Input, prefix: str, min: int = 1, max: int = 10) -> None:
+        def __init__(self, input: _Input, prefix: str, min: int = 1, max: int = 10) -> None:
             if not 1 <= max <= MOST:
                 raise DeclarationError(f"the Autogrow {prefix} has an impossible max", got=max, expected=f"1 to {MOST}")
             super().__init__(input, [f"{prefix}{index}" for index in range(max)], min)
@@ -195,7 +194,7 @@ class Autogrow(ComfyTypeI):
     class TemplateNames(AutogrowTemplate):
         """The names themselves."""
 
-        def __init__(self, input: Input, names: Sequence[str], min: int = 1) -> None:
+        def __init__(self, input: _Input, names: Sequence[str], min: int = 1) -> None:
             super().__init__(input, names[:MOST], min)
 
         def as_dict(self) -> dict[str, Any]:
@@ -234,7 +233,7 @@ class DynamicCombo(ComfyTypeI):
     class Option:
         """A choice, and the inputs that come with it."""
 
-        def __init__(self, key: str, inputs: Sequence[Input]) -> None:
+        def __init__(self, key: str, inputs: Sequence[_Input]) -> None:
             self.key = key
             self.inputs = list(inputs)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +60,7 @@ def workflow_texts(cls: Any) -> dict[str, str]:
 
 
 def written(
-    prefix: str, folder: FolderType, size: tuple[int, int], suffix: str, batch: list[Callable[[], bytes]]
+    prefix: str, folder: FolderType, size: tuple[int, int], suffix: str, batch: Sequence[Callable[[], bytes]]
 ) -> list[SavedResult]:
     """Numbered files, one for each of the batch. size: width, height."""
     files = HOST.services[Files]
@@ -98,7 +99,7 @@ class ImageSaveHelper:
     ) -> list[SavedResult]:
         """One PNG each."""
         texts = workflow_texts(cls)
-        batch = [lambda one=one: codec.png(one, texts, compress_level) for one in images]
+        batch = [partial(codec.png, one, texts, compress_level) for one in images]
         return written(filename_prefix, folder_type, _size(images), "png", batch)
 
     @staticmethod
@@ -183,7 +184,7 @@ class AudioSaveHelper:
             raise Unsupported("this format of sound cannot be written", got=format, expected="flac")
         texts = workflow_texts(cls)
         rate = int(audio["sample_rate"])
-        batch = [lambda one=one: flac(one, rate, texts) for one in audio["waveform"].cpu()]
+        batch = [partial(flac, one, rate, texts) for one in audio["waveform"].cpu()]
         return written(filename_prefix, folder_type, (0, 0), "flac", batch)
 
     @staticmethod

@@ -25,7 +25,13 @@ def set_torch_compile_wrapper(
     **kwargs: Any,
 ) -> None:
     """Compile these parts of a model patcher. keys: dotted names from its model on; none for the whole network."""
-    how = {"backend": backend, "options": options, "mode": mode, "fullgraph": fullgraph, "dynamic": dynamic}
+    how: dict[str, Any] = {
+        "backend": backend,
+        "options": options,
+        "mode": mode,
+        "fullgraph": fullgraph,
+        "dynamic": dynamic,
+    }
     compiled = {key: torch.compile(model.get_model_object(key), **how) for key in keys or ("diffusion_model",)}
     model.remove_wrappers_with_key(APPLY_MODEL, COMPILE_KEY)
     model.add_wrapper_with_key(APPLY_MODEL, COMPILE_KEY, _exchanging(compiled))

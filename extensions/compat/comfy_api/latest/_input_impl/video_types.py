@@ -121,8 +121,9 @@ class VideoFromFile(VideoInput):
         with tempfile.TemporaryDirectory() as folder:
             file = self._file
             if isinstance(file, BytesIO):
-                file = str(Path(folder) / "video.mp4")
-                Path(file).write_bytes(self._file.getvalue())
+                copy = Path(folder) / "video.mp4"
+                copy.write_bytes(file.getvalue())
+                file = str(copy)
             capture = cv2.VideoCapture(file)
             try:
                 if not capture.isOpened():
@@ -163,7 +164,7 @@ class VideoFromComponents(VideoInput):
         height, width = pictures.shape[1:3]
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / f"video.{VideoContainer.get_extension(format) or 'mp4'}"
-            fourcc = cv2.VideoWriter_fourcc(*FOURCC)
+            fourcc = cv2.VideoWriter.fourcc(*FOURCC)
             writer = cv2.VideoWriter(str(file), fourcc, float(whole.frame_rate), (width, height))
             try:
                 if not writer.isOpened():

@@ -47,8 +47,8 @@ class File3D:
 
     def __init__(self, source: str | IO[bytes], file_format: str = "") -> None:
         self._source = source
-        on_disk = isinstance(source, str)
-        self.format = (file_format or (Path(source).suffix if on_disk else "")).lstrip(".").lower()
+        suffix = Path(source).suffix if isinstance(source, str) else ""
+        self.format = (file_format or suffix).lstrip(".").lower()
 
     @property
     def is_disk_backed(self) -> bool:
