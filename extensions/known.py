@@ -30,6 +30,7 @@ REMEDIES: Mapping[Status, str] = {
 
 REMOVED = frozenset(
     {
+        "comfy.k_diffusion.external",
         "comfy.samplers.CFGNoisePredictor",
         "comfy.sd.load_controlnet",
         "comfy.sample.prepare_mask",
@@ -64,7 +65,7 @@ def known_module(name: str) -> bool:
 def status(dotted: str) -> Status:
     """How things stand with a module, or a name in one."""
     module, _, name = dotted.rpartition(".")
-    if dotted in REMOVED:
+    if dotted in REMOVED or module in REMOVED:
         return Status.REMOVED
     if known_module(dotted) or name in names(module):
         return Status.PLANNED
