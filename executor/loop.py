@@ -53,7 +53,7 @@ class Run:
         self.place = {id: i for i, id in enumerate(self.nodes)}
         self.keys = Fingerprints(Context(services=executor.services), executor.salt, executor.output_salt)
         self.planner = Planner(self.nodes, self.keys, executor.cache, executor.store)
-        self.crew = Crew(executor.workers, executor.scope)
+        self.crew = Crew(executor.workers, executor.scope, executor.asyncs)
         self.report = Report(sink)
         self.made: dict[str, Any] = {}  # entries of expansions
         self.jobs = Jobs(executor, checked, cancel, workflow, self.report, hidden, self.made)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from .bound import Bound
@@ -113,7 +113,9 @@ class Planner:
                 missing.append((id, key))
         if not missing:
             return
-        found = {} if self._store is None else self._store.fetch([key for _, key in missing])
+        brief = self._keys.brief
+        sought = [key for id, key in missing if id not in brief]
+        found = {} if self._store is None or not sought else self._store.fetch(sought)
         for id, key in missing:
             record = found.get(key)
             if record is not None and self._whole(id, record):
@@ -165,6 +167,20 @@ class Planner:
                     covered.add(followers.get(wire.source, wire.source))
                     covered.add(wire.source)
         found.reverse()
+        return found
+
+    def idle(self, spared: Collection[str]) -> list[str]:
+        """Nodes that nobody has asked for yet, but whose results are kept: lazy inputs may lead there."""
+        keys = self._keys.keys
+        passed = set(spared)
+        asked = {id: keys[id] for id in self.nodes if id not in self.todo and id not in self.ran and id not in passed}
+        sought = {id: key for id, key in asked.items() if key is not None and id not in self._keys.brief}
+        stored = self._store.fetch(list(sought.values())) if self._store is not None and sought else {}
+        found: list[str] = []
+        for id, key in asked.items():
+            entry = None if key is None else self._cache.get(key) or stored.get(key)
+            if entry is not None and all(map(os.path.exists, entry.files)):
+                found.append(id)
         return found
 
     def explained(self, spared: Iterable[str]) -> dict[str, str]:

@@ -48,7 +48,8 @@ class Report:
         if self.sink is None:
             return
         earlier, self.later = self.later or (), None
-        self.emit(events.RunStarted(len(planner.todo) + len(self.executed), tuple(planner.spared())))
+        spared = planner.spared()
+        self.emit(events.RunStarted(len(planner.todo) + len(self.executed), (*spared, *planner.idle(spared))))
         for event in earlier:
             self.emit(event)
         for leader, targets in keep.items():

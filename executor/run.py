@@ -19,13 +19,14 @@ from .result import Cancel, RunResult
 from .spec import Catalog
 from .store import Store
 from .validate import Checked, validate
+from .workers import Asyncs
 
 __all__ = ["Cancel", "Executor", "Plan", "RunResult"]
 
 
 @dataclass(frozen=True, eq=False)
 class Executor:
-    """Runs graphs over one catalogue. Has no state but the caches it was given, so threads may share it.
+    """Runs graphs over one catalogue. Threads may share it: it has no state but caches and the loop of async nodes.
 
     salt: what else results depend on (version, device class, precision). output_salt: what the results of output nodes
     depend on besides (the folders they write to). scope: entered around node calls, on their
@@ -43,6 +44,7 @@ class Executor:
     scope: Callable[[], AbstractContextManager[Any]] = nullcontext
     store_seconds: float = 0.005
     begun: Callable[[Graph], None] | None = None
+    asyncs: Asyncs = field(default_factory=Asyncs, init=False)
 
     def check(self, graph: Graph, targets: Iterable[str] | None = None) -> Checked:
         """Everything wrong with what the targets (default: all output nodes) need."""

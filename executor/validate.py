@@ -234,8 +234,8 @@ class _Validation:
             return
         if said is True or isinstance(said, Blocker) or (said is None and not hook.classic):
             return
-        if hook.classic:
-            reasons: Mapping[str, Any] = dict.fromkeys(judged, said)
+        if hook.classic and not isinstance(said, Mapping):
+            reasons: Mapping[str, Any] = dict.fromkeys(judged or [""], said)
         else:
             reasons = said if isinstance(said, Mapping) else {"": said}
         for name, reason in reasons.items():

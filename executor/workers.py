@@ -5,9 +5,10 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .calls import Job, Outcome
@@ -15,6 +16,7 @@ from .calls import Job, Outcome
 if TYPE_CHECKING:
     import asyncio
 
+Scope = Callable[[], AbstractContextManager[Any]]
 TICK = 0.1
 """Seconds after which a waiting loop looks up, so that Ctrl-C is seen on every platform."""
 
@@ -25,10 +27,46 @@ class Finished(NamedTuple):
     seconds: float
 
 
+class Asyncs:
+    """One event loop on a thread of its own, for all runs: what async nodes hold on to between runs stays usable.
+
+    It starts with the first coroutine and ends with the process, or when nobody has it any more.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self, coroutine: Coroutine[Any, Any, Any], scope: Scope = nullcontext) -> None:
+        """Run it. scope: entered around the thread, if it is not there yet."""
+        import asyncio
+
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(target=_serve, args=(self._loop, scope), name="carrara-async", daemon=True).start()
+                weakref.finalize(self, self._loop.call_soon_threadsafe, self._loop.stop)
+        asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+
+    def call(self, function: Callable[[], Any]) -> None:
+        """Call it on the loop's thread, if there is one."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(function)
+
+
+def _serve(loop: asyncio.AbstractEventLoop, scope: Scope) -> None:
+    import asyncio
+
+    asyncio.set_event_loop(loop)
+    with scope():
+        loop.run_forever()
+    loop.close()
+
+
 class Crew:
     """Runs jobs that do not run on the loop's own thread, and hands their outcomes back to it."""
 
-    def __init__(self, workers: int, scope: Callable[[], AbstractContextManager[Any]]) -> None:
+    def __init__(self, workers: int, scope: Scope, asyncs: Asyncs) -> None:
         self.inline = workers <= 1
         self.busy = 0
         self._workers = workers
@@ -36,8 +74,7 @@ class Crew:
         self._on_threads = 0
         self._done: queue.SimpleQueue[tuple[Finished, bool]] = queue.SimpleQueue()
         self._pool: ThreadPoolExecutor | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
+        self._asyncs = asyncs
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -62,22 +99,8 @@ class Crew:
 
     def start_async(self, job: Job) -> None:
         """Start an async node on the event loop."""
-        import asyncio
-
-        if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-            self._thread = threading.Thread(target=self._serve, args=(self._loop,), name="carrara-async", daemon=True)
-            self._thread.start()
         self.busy += 1
-        asyncio.run_coroutine_threadsafe(self._spawn(job), self._loop)
-
-    def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
-        import asyncio
-
-        asyncio.set_event_loop(loop)
-        with self._scope():
-            loop.run_forever()
-        loop.close()
+        self._asyncs.start(self._spawn(job), self._scope)
 
     async def _spawn(self, job: Job) -> None:
         import asyncio
@@ -109,8 +132,7 @@ class Crew:
         """Let async nodes be cancelled and everything else come to its end."""
         found: list[Finished] = []
         while self.busy:
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._cancel)
+            self._asyncs.call(self._cancel)
             found += self.finished(block=True)
         return found
 
@@ -123,6 +145,3 @@ class Crew:
         self.drain()
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
-        if self._loop is not None and self._thread is not None:
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
