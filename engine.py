@@ -32,6 +32,7 @@ from .executor.store import Store
 from .executor.validate import Checked
 from .executor.views import object_info
 from .extensions.packs import Pack, entries, installed
+from .folders import cache_folder, data_folder, listed, own_models
 from .models.codec import TensorCodec, sizeof
 from .models.compute import Compute
 from .models.residency import Residency
@@ -124,10 +125,10 @@ class Engine:
     ) -> None:
         self.catalogue = catalogue().plus(nodes)
         temp = Path(tempfile.gettempdir()) / f"carrara-{os.getpid()}-{os.urandom(4).hex()}"
-        self.files = Files(_folder(input_dir, "input"), _folder(output_dir, "output"), temp, metadata)
+        self.files = Files(data_folder(input_dir, "input"), data_folder(output_dir, "output"), temp, metadata)
         self.models = Models.at(
-            [*map(Path, models), *_listed("CARRARA_MODELS"), *_own_models()],
-            tokenizers=_listed("CARRARA_TOKENIZERS"),
+            [*map(Path, models), *listed("CARRARA_MODELS"), *own_models()],
+            tokenizers=listed("CARRARA_TOKENIZERS"),
             allow_download=allow_download,
         )
         self.compute = Compute.resolve(device, dtype)
@@ -144,7 +145,7 @@ class Engine:
         self._load_packs([Path(folder).expanduser() for folder in custom_nodes])
         more = Signatures.load(Path(object_info)).info if object_info is not None else {}
         self._signatures = Signatures(Infos(self.catalogue, self.services, more))
-        self._store = None if str(cache) == "off" else Store(cache or _cache_folder(), TensorCodec())
+        self._store = None if str(cache) == "off" else Store(cache or cache_folder(), TensorCodec())
         self._executor = Executor(
             self.catalogue,
             self.services,
@@ -154,6 +155,7 @@ class Engine:
             salt=f"{RESULTS_VERSION}|{self.compute.device.partition(':')[0]}|{self.compute.dtype}".encode(),
             output_salt=str(self.files.output_dir).encode(),
             scope=_no_grad,
+            begun=None if self.host is None else self.host.instances.begin,
         )
         self._close = weakref.finalize(self, _clean, temp, self._store)
 
@@ -349,31 +351,6 @@ def _clean(temp: Path, store: Store | None) -> None:
     if store is not None:
         store.close()
     shutil.rmtree(temp, ignore_errors=True)
-
-
-def _folder(given: str | os.PathLike[str] | None, name: str) -> Path:
-    if given is not None:
-        return Path(given).expanduser().absolute()
-    from platformdirs import user_data_path
-
-    return user_data_path("carrara") / name
-
-
-def _own_models() -> list[Path]:
-    from platformdirs import user_data_path
-
-    return [user_data_path("carrara") / "models"]
-
-
-def _cache_folder() -> Path:
-    from platformdirs import user_cache_path
-
-    named = os.environ.get("CARRARA_CACHE")
-    return Path(named).expanduser() if named else user_cache_path("carrara") / "results"
-
-
-def _listed(variable: str) -> list[Path]:
-    return [Path(part).expanduser() for part in os.environ.get(variable, "").split(os.pathsep) if part]
 
 
 def _locate(graph: Graph, target: str) -> tuple[str, str]:

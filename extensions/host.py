@@ -102,18 +102,18 @@ class Host:
 
 
 class Instances:
-    """The objects of foreign node classes: one for each node of a prompt, kept while successive prompts have it."""
+    """The objects of foreign node classes: one for each node, kept while successive prompts have that node."""
 
     def __init__(self) -> None:
         self._made: dict[tuple[str, type], Any] = {}
-        self._prompt: Mapping[str, Any] | None = None
+
+    def begin(self, graph: Mapping[str, Any]) -> None:
+        """A prompt starts: objects of nodes that it does not have are dropped, with those of nodes they grew into."""
+        for key in list(self._made):
+            if key[0] not in graph and key[0].partition(".")[0] not in graph:
+                self._made.pop(key, None)
 
     def of(self, kind: type, ctx: Context) -> Any:
-        prompt = ctx.prompt
-        if prompt is not None and prompt is not self._prompt:
-            self._prompt = prompt
-            for key in [key for key in list(self._made) if key[0].partition(".")[0] not in prompt]:
-                self._made.pop(key, None)
         key = (ctx.node_id, kind)
         found = self._made.get(key)
         if found is None:

@@ -23,7 +23,8 @@ ALLOWED: dict[str, set[str]] = {
     "extensions": {"executor.spec", "nodes", "models", "samplers"},
     "result": {"executor"},
     "running": {"executor", "result"},
-    "engine": {"builder", "result", "running", "executor", "documents", "nodes", "extensions", "models"},
+    "folders": set(),  # where the engine's folders lie by default
+    "engine": {"folders", "builder", "result", "running", "executor", "documents", "nodes", "extensions", "models"},
     "builder": {"executor", "documents", "nodes"},
     "terminal": {"result", "executor", "extensions"},
     "server": {"engine", "result", "executor", "documents", "nodes", "models", "extensions"},
