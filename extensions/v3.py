@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -35,7 +34,7 @@ def is_v3(kind: object) -> bool:
 def entry_classes(module: ModuleType, host: Host) -> list[Any]:
     """The node classes that a module's `comfy_entrypoint` gives; none if it has no such function.
 
-    Raises DeclarationError where the function gives something else.
+    For a thread without a running event loop. Raises DeclarationError where the function gives something else.
     """
     begin = getattr(module, "comfy_entrypoint", None)
     if begin is None:
@@ -53,9 +52,7 @@ def entry_classes(module: ModuleType, host: Host) -> list[Any]:
             await _settled(extension.on_load())
         return await _settled(extension.get_node_list())
 
-    # On a thread of its own, for this one may have an event loop.
-    with ThreadPoolExecutor(1, thread_name_prefix="carrara-entry") as pool:
-        found = pool.submit(asyncio.run, classes()).result()
+    found = asyncio.run(classes())
     if not isinstance(found, list | tuple):
         raise DeclarationError("get_node_list gives no list", got=type(found).__name__, expected="a list of classes")
     return list(found)
@@ -140,11 +137,12 @@ class Caller:
 
     def needs(self, **given: Any) -> Any:
         """Which lazy inputs are still wanted. Members of dynamic inputs are seen with the name to ask for them by."""
-        given.pop(CONTEXT, None)
-        return self.copy(given).check_lazy_status(**tagged(self.dynamic, self.outward(given)))
+        with calling(given.pop(CONTEXT), self.host, self.pack):
+            return self.copy(given).check_lazy_status(**tagged(self.dynamic, self.outward(given)))
 
     async def needs_async(self, **given: Any) -> Any:
-        return await self.needs(**given)
+        with calling(given.pop(CONTEXT), self.host, self.pack):
+            return await self.copy(given).check_lazy_status(**tagged(self.dynamic, self.outward(given)))
 
     def ask(self, method: str) -> Callable[..., Any]:
         """A hook as a plain function."""

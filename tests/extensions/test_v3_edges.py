@@ -11,6 +11,7 @@ import worlds
 from v3_world import World
 
 from carrara.errors import CarraraError
+from carrara.extensions.missing import MissingAttribute
 
 
 def test_a_type_that_equals_everything(tmp_path: Path) -> None:
@@ -181,6 +182,8 @@ def test_every_version_names_itself(tmp_path: Path) -> None:
     load = worlds.host(tmp_path).modules.load
     assert load("comfy_api.latest").ComfyAPISync.VERSION == "latest"
     assert load("comfy_api.v0_0_1").ComfyAPI.STABLE is True
+    with pytest.raises(MissingAttribute, match=r"ComfyAPI\.caching"):
+        load("comfy_api.latest").ComfyAPI().caching  # noqa: B018
     assert [one.VERSION for one in load("comfy_api.version_list").supported_versions] == ["latest", "0.0.2", "0.0.1"]
 
 

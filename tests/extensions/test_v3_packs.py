@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -96,6 +97,15 @@ def test_an_entry_point_that_fails_costs_its_pack(pack: Opened, body: str, said:
     _, found = pack(ONE + f"\n    async def comfy_entrypoint():\n        {body}\n")
     assert said in found.reason and not found.nodes
     assert "Twice" in found.promised
+
+
+@pytest.mark.parametrize("wait", ["await asyncio.sleep(3600)", "time.sleep(3600)"])
+def test_an_entry_point_that_hangs_costs_its_pack(pack: Opened, monkeypatch: pytest.MonkeyPatch, wait: str) -> None:
+    monkeypatch.setenv("CARRARA_PACK_SECONDS", "0.5")
+    source = ONE + f"\n    import asyncio, time\n    async def comfy_entrypoint():\n        {wait}\n"
+    _, found = pack(source)
+    assert "still busy" in found.reason
+    assert all(thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread())
 
 
 def test_a_schema_that_fails_costs_its_node(pack: Opened) -> None:

@@ -16,6 +16,8 @@ from comfy_api.latest._input_impl import VideoFromComponents, VideoFromFile
 from comfy_api.latest._progress import report
 from comfy_api.latest._util import MESH, SVG, VOXEL, File3D, VideoCodec, VideoComponents, VideoContainer
 
+from ....missing import MissingAttribute
+
 IO = io
 UI = ui
 
@@ -46,6 +48,11 @@ class ComfyAPI_latest(ComfyAPIBase):
     def __init__(self) -> None:
         self.execution = self.Execution()
         self.node_replacement = self.NodeReplacement()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise MissingAttribute(f"comfy_api.latest.ComfyAPI.{name}")
 
 
 class ComfyExtension(ABC):
