@@ -31,13 +31,15 @@ def restarting(low: float = 0.1, high: float = 2.0, times: int = 1) -> Grid:
     """From the last level above `low` go back up to `high` and come down again, `times` times.
 
     Restart sampling: Xu et al. 2023, arXiv:2306.14878, algorithm 1. Each return takes a quarter of the run's steps.
+    low, high: as sigma / alpha.
     """
 
     def grid(sigmas: tuple[float, ...], path: Path) -> tuple[float, ...]:
-        above = [s for s in sigmas if s >= low]
-        if len(above) < 2 or above[-1] >= high or above[0] <= high:
+        bottom, top = (path.sigma_of(-math.log(ratio)) for ratio in (low, high))
+        above = [s for s in sigmas if s >= bottom]
+        if len(above) < 2 or above[-1] >= top or above[0] <= top:
             return sigmas
-        down = karras_between(above[-1], high, max(len(sigmas) // 4, 2) + 1)[:-2]
+        down = karras_between(above[-1], top, max(len(sigmas) // 4, 2) + 1)[:-2]
         return (*above, *((*down, above[-1]) * times), *sigmas[len(above) :])
 
     return grid

@@ -64,25 +64,50 @@ def test_one_step_to_zero_lands_on_the_estimate(name: str) -> None:
     assert (out - wanted.guided).abs().max() < tolerance
 
 
+def batch(grid: str, dtype: torch.dtype) -> torch.Tensor:
+    return torch.cat([problem.start(grid), -problem.start(grid), 0.5 * problem.start(grid)]).to(dtype)
+
+
+@pytest.mark.parametrize("grid", ["ve_zero", "flow"])
 @pytest.mark.parametrize("name", ROWS)
-def test_seeds_reproduce(name: str) -> None:
-    sigmas = problem.levels("ve_zero", 6)
-    row = rows()[name]
-    first, _ = problem.run(row, "ve_zero", sigmas, torch.float32, seed=2**64 - 1)
-    again, _ = problem.run(row, "ve_zero", sigmas, torch.float32, seed=2**64 - 1)
-    other, _ = problem.run(row, "ve_zero", sigmas, torch.float32, seed=7)
+def test_seeds_reproduce_a_batch(name: str, grid: str) -> None:
+    row, path, ask = rows()[name], problem.path_of(grid), problem.Counted(grid, problem.points().float())
+    first, again, other = (
+        row.run(ask, batch(grid, torch.float32), problem.levels(grid, 6), path, seed)
+        for seed in (2**64 - 1, 2**64 - 1, 7)
+    )
+    assert first.dtype == torch.float32 and first.shape == (3, *problem.SHAPE[1:]) and torch.isfinite(first).all()
     assert torch.equal(first, again)
     assert torch.equal(first, other) == (name not in STOCHASTIC)
 
 
+@pytest.mark.parametrize("grid", ["ve_zero", "flow"])
 @pytest.mark.parametrize("name", [n for n in ROWS if n not in STOCHASTIC and n != "dpm_adaptive"])
-def test_items_of_a_batch_do_not_see_each_other(name: str) -> None:
-    row, sigmas = rows()[name], problem.levels("ve_zero", 5)
-    ask = problem.Counted("ve", problem.points())
-    x = torch.cat([problem.start("ve"), -problem.start("ve"), 0.5 * problem.start("ve")])
-    together = row.run(ask, x, sigmas, problem.path_of("ve"), 42)
-    alone = torch.cat([row.run(ask, item[None], sigmas, problem.path_of("ve"), 42) for item in x])
+def test_items_of_a_batch_do_not_see_each_other(name: str, grid: str) -> None:
+    row, sigmas, path = rows()[name], problem.levels(grid, 5), problem.path_of(grid)
+    ask = problem.Counted(grid, problem.points())
+    x = batch(grid, torch.float64)
+    together = row.run(ask, x, sigmas, path, 42)
+    alone = torch.cat([row.run(ask, item[None], sigmas, path, 42) for item in x])
     assert (together - alone).abs().max() < 1e-13
+
+
+@pytest.mark.parametrize("grid", ["ve_zero", "flow"])
+@pytest.mark.parametrize("name", ROWS)
+def test_each_item_of_a_batch_has_its_mask(name: str, grid: str) -> None:
+    latent = problem.points().flip(-1).float()
+    mask = torch.zeros(3, 1, 8, 8)
+    mask[0, ..., 4:] = 1
+    mask[1, ..., :4, :] = 0.5
+    path, noise = problem.path_of(grid), problem.noise().float()
+    ask = masked(problem.Counted(grid, problem.points().float()), mask, latent, noise, path)
+    for count in (1, 2, 6):
+        out = rows()[name].run(ask, batch(grid, torch.float32), problem.levels(grid, count), path, 42)
+        assert out.dtype == torch.float32 and torch.isfinite(out).all()
+    if name not in ("dpm_fast", "dpm_adaptive"):  # these stop above 0
+        tolerance = 5e-3 if name in ("uni_pc", "uni_pc_bh2") else 1e-4
+        assert (out[2] - latent[0]).abs().max() < tolerance
+        assert (out[0, ..., :4] - latent[0, ..., :4]).abs().max() < tolerance
 
 
 @pytest.mark.parametrize("grid", ["ve_zero", "flow"])
