@@ -47,10 +47,18 @@ class Canvas:
 
 
 @contextmanager
-def denoising(guider: Guider, canvas: Canvas, residency: Residency, *, both: bool = False) -> Iterator[Ask]:
+def denoising(
+    guider: Guider,
+    canvas: Canvas,
+    residency: Residency,
+    *,
+    both: bool = False,
+    before: Callable[[], None] | None = None,
+) -> Iterator[Ask]:
     """The networks of a run in place, and the function that samplers ask.
 
-    both: evaluate the negative side even where the scale cancels it. The estimate of a side that nobody evaluates is 0.
+    both: evaluate the negative side even where the scale cancels it. before: called ahead of each network call; what it
+    raises ends the run. The estimate of a side that nobody evaluates is 0.
     Raises InputError for conditionings that do not fit the network.
     """
     model, mix = guider.model, guider.mix
@@ -80,7 +88,7 @@ def denoising(guider: Guider, canvas: Canvas, residency: Residency, *, both: boo
         def call_control(net: ControlNet, seen: Tensor, hint: Tensor, t: Tensor, context: Tensor) -> Control:
             return as_type(residency.call(controls[id(net)], seen, hint, t, context), dtype)
 
-        net = Network(model, network, residency)
+        net = Network(model, network, residency, before)
         chain = Chain(call_control, levels.percent_to_sigma)
         evaluate = Evaluator(canvas.grid, net, lambda uses, batch: chain(uses, *net.seen(batch)))
         jobs = [[Job(part, i, weight_map(part, canvas.grid)) for part in parts] for i, parts in enumerate(texts)]
@@ -122,11 +130,12 @@ class Batch:
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A model's network in place: noisy states in, clean estimates out. shape: of the whole state, for the patches."""
+    """A model's network in place: noisy states in, clean estimates out. before: called ahead of each call."""
 
     model: Model
     module: Any
     residency: Residency
+    before: Callable[[], None] | None = None
 
     def seen(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, float, int]:
         """What a ControlNet is told: the scaled state, timesteps, texts, the level, and of how many parts."""
@@ -139,6 +148,8 @@ class Network:
         return torch.full((len(batch.noisy),), level, device=batch.noisy.device)
 
     def __call__(self, batch: Batch) -> Tensor:
+        if self.before is not None:
+            self.before()
         prediction = self.model.sampling.prediction
         inputs = prediction.scale_in(batch.noisy, batch.sigma)
         if batch.concat is not None:

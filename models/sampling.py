@@ -61,11 +61,13 @@ def run(
     residency: Residency,
     *,
     on_step: Callable[[Step], None] | None = None,
+    before: Callable[[], None] | None = None,
 ) -> Result:
     """Run `sampler` over `sigmas`, which are in the model's scale; every sampling node comes here.
 
-    Without sigmas the latent is given back; a single one only adds its noise. Raises InputError for latents and
-    conditionings that do not fit the model, OutOfMemory.
+    Without sigmas the latent is given back; a single one only adds its noise. before: called ahead of each network
+    call; what it raises ends the run, between two steps or within one. Raises InputError for latents and conditionings
+    that do not fit the model, OutOfMemory.
     """
     if not sigmas:
         return Result(latent, latent)
@@ -90,7 +92,7 @@ def run(
             on_step(step)
 
     if len(sigmas) > 1:
-        with denoising(guider, Canvas(inner, mask), residency, both=both) as ask:
+        with denoising(guider, Canvas(inner, mask), residency, both=both, before=before) as ask:
             if mask is not None:
                 free = mask if model.masking is None else model.masking.start(mask, model.sampling.levels, sigmas)
                 ask = masked(ask, free, inner, _kept_noise(sampler, first, noise.seed), path)

@@ -54,7 +54,8 @@ def sampler_custom_advanced(
 
     levels = sigmas.tolist()
     found = run(
-        guider, noise, sampler.sampler, levels, latent_image, ctx.service(Residency), on_step=reporting(ctx)
+        guider, noise, sampler.sampler, levels, latent_image, ctx.service(Residency),
+        on_step=reporting(ctx, guider.model), before=ctx.check,
     )  # fmt: skip
     return Sampled(*found)
 

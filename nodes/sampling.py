@@ -44,7 +44,9 @@ def ksampler(
     sigmas = levels_of(model, sampler_name, scheduler, steps, denoise)
     guider = guided(model, positive, negative, cfg)
     sampler, residency = sampler_of(sampler_name), ctx.service(Residency)
-    return run(guider, Noise(seed), sampler, sigmas, latent_image, residency, on_step=reporting(ctx)).output
+    return run(
+        guider, Noise(seed), sampler, sigmas, latent_image, residency, on_step=reporting(ctx, model), before=ctx.check
+    ).output
 
 
 @node("KSamplerAdvanced", category="sampling", title="KSampler (Advanced)")
@@ -73,15 +75,21 @@ def ksampler_advanced(
     sigmas = cut(whole, start_at_step, end_at_step, leftover=return_with_leftover_noise == "enable")
     noise = Noise(noise_seed, "none" if add_noise == "disable" else "batch")
     guider, sampler = guided(model, positive, negative, cfg), sampler_of(sampler_name)
-    return run(guider, noise, sampler, sigmas, latent_image, ctx.service(Residency), on_step=reporting(ctx)).output
+    residency = ctx.service(Residency)
+    return run(
+        guider, noise, sampler, sigmas, latent_image, residency, on_step=reporting(ctx, model), before=ctx.check
+    ).output
 
 
-def reporting(ctx: Context) -> Callable[[Step], None]:
-    """Tells the run how far a sampler is, with a look at the clean estimate for those who want one."""
+def reporting(ctx: Context, model: Model | None = None) -> Callable[[Step], None]:
+    """Tells the run how far a sampler is, with a look at the clean estimate for those who want one.
+
+    model: what makes it, where that is known; how its latents look depends on it.
+    """
     from ..models.preview import Preview
 
     def on_step(step: Step) -> None:
-        ctx.progress(step.index + 1, step.total, Preview(step.denoised))
+        ctx.progress(step.index + 1, step.total, Preview(step.denoised, model))
 
     return on_step
 

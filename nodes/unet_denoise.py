@@ -86,7 +86,7 @@ def denoise_steps(
     from ..models.sampling import levels_of, out_of_model, run, sampler_of
 
     seen = []
-    tell = reporting(ctx)
+    tell = reporting(ctx, model)
 
     def watch(step: Step) -> None:
         tell(step)
@@ -95,7 +95,7 @@ def denoise_steps(
     sigmas = levels_of(model, sampler_name, scheduler, steps, denoise)
     residency = ctx.service(Residency)
     guider, sampler = guided(model, positive, negative, cfg), sampler_of(sampler_name)
-    end = run(guider, Noise(seed), sampler, sigmas, latent_image, residency, on_step=watch).output
+    end = run(guider, Noise(seed), sampler, sigmas, latent_image, residency, on_step=watch, before=ctx.check).output
     return decode(vae, torch.cat([*seen, end.samples[:1]]), residency)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from ..errors import CarraraError, NodeFailed
 from ..executor import events
 from ..executor.literals import printable
+from ..models.preview import METHODS
 from ..result import Result
 from .jobs import Job, Outcome, State
 from .preview import Studio
@@ -56,8 +57,8 @@ class Narrator:
         self._states: dict[str, dict[str, Any]] = {}
         self._executed: list[str] = []
         self._told = 0.0
-        method = job.extra.get("preview_method")
-        self._previews = job.client is not None and method != "none"
+        wish = job.extra.get("preview_method")
+        self._method = wish if wish in METHODS else studio.method
 
     # --- beginning and end ---------------------------------------------------------------------------------
 
@@ -125,10 +126,10 @@ class Narrator:
         data = {"value": event.value, "max": event.total, "node": event.node}
         self._everyone("progress", data)
         client = self.job.client
-        if event.preview is None or not self._previews or client is None:
+        if event.preview is None or self._method == "none" or client is None:
             return
         about = self._identity(event) | {"image_type": "image/jpeg"}
-        self._studio.develop(event.preview, lambda picture: self._to.show(client, about, picture))
+        self._studio.develop(event.preview, self._method, lambda picture: self._to.show(client, about, picture))
 
     def _shown(self, event: Of, ui: Mapping[str, Any] | None) -> None:
         if ui:

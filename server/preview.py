@@ -7,24 +7,23 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from ..models.preview import Preview
+from ..models.preview import Preview, Previewer
+from ..models.services import Models
 
 SIDE = 512
-CELL = 8
-"""Pixels that a latent cell becomes, as it will in the picture."""
 QUALITY = 95
 PATIENCE = 0.25
 """Seconds a node's end waits for its last preview."""
 
 
-def jpeg(preview: Any) -> bytes | None:
+def jpeg(preview: Any, previewer: Previewer | None = None, method: str = "auto") -> bytes | None:
     """A JPEG of what a node passed to ctx.progress, no side longer than 512 pixels; None if it is no picture."""
     from PIL import Image
 
     if isinstance(preview, Preview):
-        values = (preview.picture() * 255).byte().numpy()
-        whole = Image.fromarray(values)
-        picture = whole.resize((whole.width * CELL, whole.height * CELL), Image.Resampling.BICUBIC)
+        values, factor = (previewer or Previewer(Models())).picture(preview, method)
+        whole = Image.fromarray((values * 255).byte().numpy())
+        picture = whole.resize((whole.width * factor, whole.height * factor), Image.Resampling.BICUBIC)
     elif isinstance(preview, Image.Image):
         picture = preview.copy()
     elif isinstance(preview, tuple) and len(preview) == 3 and isinstance(preview[1], Image.Image):
@@ -38,22 +37,27 @@ def jpeg(preview: Any) -> bytes | None:
 
 
 class Studio:
-    """A thread that develops the newest preview; those that come while it is busy replace each other."""
+    """A thread that develops the newest preview; those that come while it is busy replace each other.
 
-    def __init__(self) -> None:
+    method: how, where a job does not say it.
+    """
+
+    def __init__(self, previewer: Previewer | None = None, method: str = "auto") -> None:
+        self.method = method
+        self._previewer = previewer
         self._lock = threading.Condition()
-        self._waiting: tuple[Any, Callable[[bytes], None]] | None = None
+        self._waiting: tuple[Any, str, Callable[[bytes], None]] | None = None
         self._busy = False
         self._closed = False
         self._thread: threading.Thread | None = None
 
-    def develop(self, preview: Any, show: Callable[[bytes], None]) -> None:
+    def develop(self, preview: Any, method: str, show: Callable[[bytes], None]) -> None:
         """Call `show` with the picture, unless a newer one comes first."""
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="carrara-preview", daemon=True)
                 self._thread.start()
-            self._waiting = (preview, show)
+            self._waiting = (preview, method, show)
             self._lock.notify_all()
 
     def settle(self) -> None:
@@ -76,11 +80,11 @@ class Studio:
                 self._lock.wait_for(lambda: self._waiting is not None or self._closed)
                 if self._waiting is None:
                     return
-                preview, show = self._waiting
+                preview, method, show = self._waiting
                 self._waiting = None
                 self._busy = True
             try:
-                picture = jpeg(preview)
+                picture = jpeg(preview, self._previewer, method)
                 if picture is not None:
                     show(picture)
             except (ValueError, TypeError, RuntimeError, OSError):

@@ -55,6 +55,7 @@ class Options:
     cors: str | None = None
     upload_limit: int = 100 << 20
     workers: int = 1
+    previews: str = "auto"
 
 
 def keeping(rule: str) -> Cache | None:
@@ -113,7 +114,7 @@ def assemble(options: Options, token: str | None) -> web.Application:
         engine=engine,
         queue=queue,
         hub=hub,
-        worker=Worker(engine, queue, hub, metrics, changed),
+        worker=Worker(engine, queue, hub, metrics, changed, options.previews),
         users=users,
         metrics=metrics,
         log=Log(),

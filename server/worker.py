@@ -10,6 +10,7 @@ from typing import Any
 
 from ..engine import Engine
 from ..executor.run import Cancel
+from ..models.preview import Previewer
 from .jobs import Job, State
 from .metrics import Metrics
 from .narrator import Listeners, Narrator
@@ -29,17 +30,26 @@ class Running:
 
 
 class Worker:
-    """Takes jobs from the queue and runs them. `changed` is called when the number of waiting jobs may have changed."""
+    """Takes jobs from the queue and runs them. `changed` is called when the number of waiting jobs may have changed.
+
+    previews: how, where a job does not say it: none, auto, latent2rgb or taesd.
+    """
 
     def __init__(
-        self, engine: Engine, queue: Queue, to: Listeners, metrics: Metrics, changed: Callable[[], None]
+        self,
+        engine: Engine,
+        queue: Queue,
+        to: Listeners,
+        metrics: Metrics,
+        changed: Callable[[], None],
+        previews: str = "auto",
     ) -> None:
         self._engine = engine
         self._queue = queue
         self._to = to
         self._metrics = metrics
         self._changed = changed
-        self._studio = Studio()
+        self._studio = Studio(Previewer(engine.models, engine.compute.device), previews)
         self._lock = threading.Lock()
         self._running: Running | None = None
         self._doomed: set[str] = set()

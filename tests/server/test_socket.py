@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import struct
+import time
 from pathlib import Path
 from typing import Any
 
@@ -219,26 +221,35 @@ async def test_the_event_loop_answers_while_a_job_runs(tmp_path: Path) -> None:
         await finished(client, body["prompt_id"])
 
 
-@asynchronous
-async def test_a_sampler_shows_its_picture_while_it_works(tmp_path: Path) -> None:
+def sampled(steps: int, sampler: str = "euler") -> dict[str, Any]:
+    """A job of the embedded model whose node 4 samples."""
     from carrara.models.services import EMBEDDED
 
     if not (EMBEDDED / "pebble.safetensors").exists():
         pytest.skip("the embedded model is not here")
-    prompt = graph(
+    return graph(
         ("CheckpointLoaderSimple", {"ckpt_name": "pebble.safetensors"}),
         ("CLIPTextEncode", {"text": "a red circle", "clip": ["1", 1]}),
         ("EmptyLatentImage", {"width": 128, "height": 128, "batch_size": 1}),
-        ("KSampler", {"model": ["1", 0], "seed": 1, "steps": 3, "cfg": 2.0, "sampler_name": "euler",
+        ("KSampler", {"model": ["1", 0], "seed": 1, "steps": steps, "cfg": 2.0, "sampler_name": sampler,
                       "scheduler": "normal", "positive": ["2", 0], "negative": ["2", 0], "latent_image": ["3", 0],
                       "denoise": 1.0}),
         ("ToyShow", {"value": ["4", 0]}),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["none", "auto", "latent2rgb", "taesd", "default", "nonsense", None])
+@asynchronous
+async def test_a_sampler_shows_its_picture_while_it_works(tmp_path: Path, method: str | None) -> None:
+    """Progress of each step as value = step + 1; JPEG of at most 512 pixels, unless the job wants none."""
+    from PIL import Image
+
     async with serving(tmp_path) as client, client.ws_connect("/ws?clientId=me") as socket:
         await socket.receive_json()
         await socket.send_json({"type": "feature_flags", "data": {"supports_preview_metadata": True}})
         await socket.receive_json()
-        body = await submit(client, prompt, client_id="me")
+        extra = {} if method is None else {"preview_method": method}
+        body = await submit(client, sampled(3), client_id="me", extra_data=extra)
         pictures, progress = [], []
         while True:
             message = await socket.receive()
@@ -253,7 +264,44 @@ async def test_a_sampler_shows_its_picture_while_it_works(tmp_path: Path) -> Non
         entry = await finished(client, body["prompt_id"])
         assert entry["status"]["completed"] is True, entry["status"]
         assert [(step["value"], step["max"], step["node"]) for step in progress] == [(n, 3, "4") for n in (1, 2, 3)]
-        assert 1 <= len(pictures) <= 3
+        assert len(pictures) == 0 if method == "none" else 1 <= len(pictures) <= 3
         for kind, about, data in pictures:
-            assert kind == 4 and about["node_id"] == "4" and about["prompt_id"] == body["prompt_id"]
-            assert about["image_type"] == "image/jpeg" and data[:2] == b"\xff\xd8"
+            assert kind == 4 and about == {
+                "node_id": "4", "prompt_id": body["prompt_id"], "display_node_id": "4", "parent_node_id": None,
+                "real_node_id": "4", "image_type": "image/jpeg",
+            }  # fmt: skip
+            picture = Image.open(io.BytesIO(data))
+            assert picture.format == "JPEG" and picture.size == (128, 128)
+
+
+@pytest.mark.parametrize("sampler", ["euler", "heun", "dpm_2"])
+@asynchronous
+async def test_an_interrupt_takes_effect_within_one_network_evaluation(
+    tmp_path: Path, sampler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of samplers that ask the network twice a step: the counter stands still one call after the interrupt."""
+    from carrara.models.residency import Residency
+
+    calls: list[float] = []
+    stopped: list[int] = []
+    ask = Residency.call
+
+    async with serving(tmp_path) as client:
+        loop = asyncio.get_running_loop()
+
+        def counted(self: Residency, net: Any, *args: Any, **more: Any) -> Any:
+            if type(net).__name__ == "UNet":
+                calls.append(time.monotonic())
+                if len(calls) == 4 and not stopped:  # in the middle of an evaluation, asked for from outside
+                    asyncio.run_coroutine_threadsafe(stop(), loop).result(30)
+            return ask(self, net, *args, **more)
+
+        async def stop() -> None:
+            assert (await client.post("/interrupt")).status == 200
+            stopped.append(len(calls))
+
+        monkeypatch.setattr(Residency, "call", counted)
+        body = await submit(client, sampled(30, sampler))
+        entry = await finished(client, body["prompt_id"])
+        assert entry["status"]["messages"][-1][0] == "execution_interrupted"
+        assert stopped == [4] and len(calls) == 4
