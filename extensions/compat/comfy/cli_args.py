@@ -37,12 +37,10 @@ class PerformanceFeature(enum.Enum):
     AutoTune = "autotune"
 
 
-def _truth(compute: Compute, files: Files | None, channel: Any) -> dict[str, Any]:
+def _truth(compute: Compute, files: Files | None) -> dict[str, Any]:
     """What is so in this engine."""
     kind, _, index = compute.device.partition(":")
     return {
-        "listen": getattr(channel, "listen", None) or "127.0.0.1",
-        "port": getattr(channel, "port", None) or 8188,
         "cpu": kind == "cpu",
         "cuda_device": int(index) if index else None,
         "force_fp32": compute.dtype == "fp32",
@@ -93,10 +91,32 @@ _UNSET = """
     oneapi_device_selector tls_certfile tls_keyfile user_directory default_device
 """
 
-args = Namespace(
+
+
+class Arguments(Namespace):
+    """Where the server listens is known once it runs; all else when the engine is made."""
+
+    @property
+    def listen(self) -> str:
+        return str(self.__dict__.get("listen") or getattr(HOST.channel, "listen", None) or "127.0.0.1")
+
+    @listen.setter
+    def listen(self, value: str) -> None:
+        self.__dict__["listen"] = value
+
+    @property
+    def port(self) -> int:
+        return int(self.__dict__.get("port") or getattr(HOST.channel, "port", None) or 8188)
+
+    @port.setter
+    def port(self, value: int) -> None:
+        self.__dict__["port"] = value
+
+
+args = Arguments(
     **dict.fromkeys(_OFF.split(), False),
     **dict.fromkeys(_UNSET.split()),
-    **_truth(HOST.services.get(Compute) or Compute(), HOST.services.get(Files), HOST.channel),
+    **_truth(HOST.services.get(Compute) or Compute(), HOST.services.get(Files)),
 )
 parser = ArgumentParser("carrara", add_help=False)
 parser.set_defaults(**vars(args))
