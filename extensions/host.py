@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import Unsupported
 from ..executor.spec import Catalog, Context, NodeSpec, Services
@@ -14,6 +14,9 @@ from .border import Border
 from .modules import Modules
 from .packs import Pack
 from .plain import plain_border
+
+if TYPE_CHECKING:
+    from .imports import Space
 
 
 class Channel(Protocol):
@@ -85,6 +88,8 @@ class Host:
         self.instances = Instances()
         self.classes: dict[str, type] = {}
         self.titles: dict[str, str] = {}
+        self.spaces: dict[str, Space] = {}  # file or folder name of a pack -> its names
+        self._core: frozenset[str] = frozenset()
 
     def publish(self, classes: Mapping[str, type], titles: Mapping[str, str]) -> None:
         """Let packs that ask for all node classes find these too."""
@@ -97,8 +102,15 @@ class Host:
     def executed(self, name: str, module: ModuleType) -> None:
         """A compat module is there: the one that lists all node classes gets those of the packs."""
         if name == "nodes":
-            vars(module).setdefault("NODE_CLASS_MAPPINGS", {}).update(self.classes)
+            self._core = self._core or frozenset(vars(module).setdefault("NODE_CLASS_MAPPINGS", {}))
+            vars(module)["NODE_CLASS_MAPPINGS"].update(self.classes)
             vars(module).setdefault("NODE_DISPLAY_NAME_MAPPINGS", {}).update(self.titles)
+
+    def planted(self) -> dict[str, type]:
+        """Node classes that packs put into the list of all node classes themselves."""
+        nodes = self.modules.loaded().get("nodes")
+        listed = {} if nodes is None else vars(nodes).get("NODE_CLASS_MAPPINGS", {})
+        return {id: kind for id, kind in listed.items() if id not in self._core and id not in self.classes}
 
 
 class Instances:

@@ -17,7 +17,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from .missing import PACK, Asker
+from .known import BESIDE_TORCH
+from .missing import PACK, AbsentModule, Asker
 from .views import Proxies, said
 
 if TYPE_CHECKING:
@@ -37,6 +38,21 @@ class PackLoader(SourceFileLoader):
     def exec_module(self, module: ModuleType) -> None:
         module.__dict__["__builtins__"] = self.space.builtins
         super().exec_module(module)
+
+
+class Neighbours(ModuleType):
+    """`custom_nodes`: the packs of one host by file or folder name."""
+
+    def __init__(self, space: Space) -> None:
+        super().__init__("custom_nodes")
+        self.__path__: list[str] = []
+        self.__dict__["__space__"] = space
+
+    def __getattr__(self, name: str) -> ModuleType:
+        try:
+            return self.__dict__["__space__"].get(f"custom_nodes.{name}")  # type: ignore[no-any-return]
+        except ModuleNotFoundError as error:
+            raise AttributeError(name) from error
 
 
 class Space:
@@ -154,8 +170,12 @@ class Space:
         proxy = self._proxies.get(name)
         if proxy is not None:
             return proxy
-        top = name.partition(".")[0]
+        top, _, rest = name.partition(".")
+        if top == "custom_nodes" and self.host.spaces:
+            return self._neighbour(rest)
         modules = self.host.modules
+        if isinstance(self.local.get(top), AbsentModule):
+            return self._absent(name)
         if top in self.local or self._mine(top):
             return self._remember(name)
         if modules.owns(name):
@@ -165,8 +185,28 @@ class Space:
         except ModuleNotFoundError as error:
             if error.name != top or PathFinder.find_spec(f"{self._top.__name__}.{top}", self._added()) is None:
                 self.asker.missed[error.name or name] = None
+                if error.name == top and top in BESIDE_TORCH:
+                    return self._absent(name)
                 raise
         return self._remember(name)
+
+    def _neighbour(self, name: str) -> ModuleType:
+        """`custom_nodes.other_pack.module`: that pack's own, as it was loaded."""
+        entry, _, rest = name.partition(".")
+        if not entry:
+            return Neighbours(self)
+        space = self.host.spaces.get(entry)
+        if space is None or space.prefix not in sys.modules:
+            raise ModuleNotFoundError(f"No module named 'custom_nodes.{entry}'", name=f"custom_nodes.{entry}")
+        return space.get(f"{space.prefix}.{rest}" if rest else space.prefix)
+
+    def _absent(self, name: str) -> ModuleType:
+        """Stand-ins for a package that is not installed, and its sub-module of that name."""
+        top, *rest = name.split(".")
+        found = self.local.setdefault(top, AbsentModule(top))
+        for part in rest:
+            found = getattr(found, part)
+        return found
 
     def _mine(self, top: str) -> bool:
         """Whether a top-level name comes out of the pack's own folders rather than from elsewhere."""

@@ -16,6 +16,7 @@ class Status(StrEnum):
     PLANNED = "known, but not in this version"
     REMOVED = "removed from the reference too"
     UNKNOWN = "unknown"
+    UNINSTALLED = "not installed"
 
     @property
     def remedy(self) -> str:
@@ -26,6 +27,7 @@ REMEDIES: Mapping[Status, str] = {
     Status.PLANNED: "Nodes of the pack that do without it work.",
     Status.REMOVED: "Get a newer version of the pack.",
     Status.UNKNOWN: "Look whether the pack is made for another version.",
+    Status.UNINSTALLED: "Install that package, in the build that matches torch.",
 }
 
 REMOVED = frozenset(
@@ -36,6 +38,10 @@ REMOVED = frozenset(
         "comfy.sample.prepare_mask",
     }
 )
+
+
+BESIDE_TORCH = frozenset({"torchvision", "torchaudio"})
+"""Packages that every installation of the reference has and this program does not need. Packs import them unguarded."""
 
 
 @cache
@@ -65,6 +71,8 @@ def known_module(name: str) -> bool:
 def status(dotted: str) -> Status:
     """How things stand with a module, or a name in one."""
     module, _, name = dotted.rpartition(".")
+    if dotted.partition(".")[0] in BESIDE_TORCH:
+        return Status.UNINSTALLED
     if dotted in REMOVED or module in REMOVED:
         return Status.REMOVED
     if known_module(dotted) or name in names(module):

@@ -108,7 +108,9 @@ class Loader:
     def space(self, entry: Path) -> Space:
         """Names of the pack's own, told apart from those of an equally named pack, and of another engine's."""
         place = blake2b(str(entry.resolve()).encode(), digest_size=4).hexdigest()
-        return Space(self.host, entry.stem, f"carrara_pack_{entry.stem.replace('.', '_x_')}_{place}_{self.token}")
+        prefix = f"carrara_pack_{entry.stem.replace('.', '_x_')}_{place}_{self.token}"
+        self.host.spaces[entry.stem if entry.is_file() else entry.name] = space = Space(self.host, entry.stem, prefix)
+        return space
 
     def prestart(self, space: Space, entry: Path) -> str:
         notes: list[str] = []
@@ -181,6 +183,9 @@ class Loader:
             self.classes(mapping, titles, origin, found)
         elif hasattr(module, "comfy_entrypoint"):
             self.entry_point(module, origin, found)
+        self.classes(
+            {id: kind for id, kind in self.host.planted().items() if id not in found.classes}, {}, origin, found
+        )
         return found
 
     def classes(self, mapping: Mapping[str, Any], titles: Mapping[str, str], origin: Origin, found: Found) -> None:

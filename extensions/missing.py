@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from types import FrameType, FunctionType
+from abc import ABCMeta
+from types import FrameType, FunctionType, ModuleType
 from typing import Any
 
 from ..errors import Unsupported
-from .known import status
+from .known import Status, status
 
 PACK = "__carrara_pack__"
 """The key in a pack's builtins under which its `Asker` stands."""
@@ -69,7 +70,7 @@ def asking() -> Asker | None:
     return None
 
 
-class Placeholder(type):
+class Placeholder(ABCMeta):
     """The class of stand-ins for names that the reference has and this version has not.
 
     A stand-in may be subclassed, annotate, decorate, and nothing is an instance of it. Whatever else is done with it
@@ -86,6 +87,8 @@ class Placeholder(type):
     def __getattr__(cls, name: str) -> Any:
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(name)
+        if status(cls.__dotted__) is Status.UNINSTALLED:
+            return placeholder(f"{cls.__dotted__}.{name}")  # enums and constants of packages stand in defaults
         raise MissingAttribute(f"{cls.__dotted__}.{name}")
 
     def __getitem__(cls, key: Any) -> Any:
@@ -111,3 +114,24 @@ def placeholder(dotted: str) -> type:
     """A stand-in for the name."""
     module, _, name = dotted.rpartition(".")
     return Placeholder(name, (), {"__dotted__": dotted, "__module__": module})
+
+
+class AbsentModule(ModuleType):
+    """Stands for a package that is not installed and the names in it, so that nodes which do without it register."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.__path__: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name.endswith("__"):
+            raise AttributeError(name)
+        dotted = f"{self.__name__}.{name}"
+        made = placeholder(dotted) if name[:1].isupper() else AbsentModule(dotted)
+        setattr(self, name, made)
+        return made
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if len(args) == 1 and not kwargs and isinstance(args[0], FunctionType | type):
+            return args[0]  # used as a decorator
+        raise MissingAttribute(self.__name__)

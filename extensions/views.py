@@ -55,6 +55,11 @@ class Seen(MutableMapping[str, ModuleType]):
             if not modules.has(name):
                 raise KeyError(name)
             return modules.load(name, space.pack)
+        if name.startswith("custom_nodes."):
+            try:
+                return space.get(name)
+            except ImportError:
+                raise KeyError(name) from None
         return sys.modules[name]
 
     def __setitem__(self, name: str, module: ModuleType) -> None:

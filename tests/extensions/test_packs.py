@@ -421,3 +421,85 @@ def test_an_installed_distribution_gives_nodes(tmp_path: Path, monkeypatch: pyte
         assert made.run({"1": node("Eleven")}).values["1"] == (11,)
         assert made.object_info("Eleven")["Eleven"]["python_module"] == "custom_nodes.some-pack"
         assert "no_such_module_here" in pack(made, "broken-pack").reason
+
+
+def test_packs_find_one_another(tmp_path: Path) -> None:
+    """By name, and through the list of all node classes, where a pack may also put classes itself."""
+    one = """
+        import nodes
+        from . import deep
+        class Here:
+            INPUT_TYPES = classmethod(lambda cls: {"required": {}})
+            RETURN_TYPES, FUNCTION, OUTPUT_NODE = ("INT",), "go", True
+            @staticmethod
+            def go():
+                return (deep.number,)
+        nodes.NODE_CLASS_MAPPINGS["Planted"] = Here
+        NODE_CLASS_MAPPINGS = {"Here": Here}
+    """
+    two = """
+        import importlib, sys, nodes
+        import custom_nodes.one.deep as deep
+        from custom_nodes import one
+        again = importlib.import_module("custom_nodes.one.deep")
+        assert deep is again is sys.modules["custom_nodes.one.deep"] and one.deep is deep
+        assert "custom_nodes.three" not in sys.modules
+        class There:
+            INPUT_TYPES = classmethod(lambda cls: {"required": {}})
+            RETURN_TYPES, FUNCTION, OUTPUT_NODE = ("INT",), "go", True
+            def go(self):
+                return (nodes.NODE_CLASS_MAPPINGS["Here"].go()[0] + deep.number,)
+        NODE_CLASS_MAPPINGS = {"There": There}
+    """
+    worlds.write(tmp_path / "custom_nodes" / "one", {"deep.py": "number = 21"})
+    with engine(tmp_path, one=one, two=two) as made:
+        assert [p.reason for p in made.packs] == ["", ""], made.packs[-1].traceback
+        assert [n.id for n in pack(made, "one").nodes] == ["Here", "Planted"]
+        assert made.run({"1": node("There")}).values["1"] == (42,)
+        assert made.run({"1": node("Planted")}).values["1"] == (21,)
+
+
+def test_a_name_that_is_not_here_yet_costs_the_node_that_uses_it(tmp_path: Path) -> None:
+    """Names the reference has may be subclassed, annotate and decorate; doing more with them is the node's failure."""
+    source = """
+        import comfy.ldm.hydit.models
+        from comfy.text_encoders.hydit import HyditModel
+        import torchvision.transforms.v2 as T
+        import torchvision.transforms.functional as F
+
+        class Mine(comfy.ldm.hydit.models.HunYuanDiT):
+            pass
+
+        def annotated(x: HyditModel | None = None, how=T.InterpolationMode.BILINEAR) -> "Mine":
+            return isinstance(x, HyditModel)
+
+        class Sound:
+            INPUT_TYPES = classmethod(lambda cls: {"required": {}})
+            RETURN_TYPES, FUNCTION, OUTPUT_NODE = ("BOOLEAN",), "go", True
+            def go(self):
+                return (annotated(3),)
+
+        class Broken(Sound):
+            def go(self):
+                return (Mine(),)
+
+        class Scaled(Sound):
+            def go(self):
+                return (F.resize(None, 3),)
+
+        NODE_CLASS_MAPPINGS = {"Sound": Sound, "Broken": Broken, "Scaled": Scaled}
+    """
+    from carrara.errors import NodeFailed
+    from carrara.extensions.missing import MissingAttribute
+
+    with engine(tmp_path, early=source) as made:
+        assert pack(made, "early").loaded, pack(made, "early").traceback
+        assert made.run({"1": node("Sound")}).values["1"] == (False,)
+        with pytest.raises(NodeFailed, match=r"early asks for comfy\.ldm\.hydit\.models\.HunYuanDiT") as failed:
+            made.run({"1": node("Broken")})
+        assert isinstance(failed.value.__cause__, MissingAttribute)
+        try:
+            import torchvision  # noqa: F401
+        except ImportError:
+            with pytest.raises(NodeFailed, match=r"torchvision\.transforms\.functional\.resize"):
+                made.run({"1": node("Scaled")})
