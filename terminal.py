@@ -106,31 +106,61 @@ def show_nodes(info: Mapping[str, Any], *, one: bool, json: bool) -> None:
         return
     width = max(map(len, info), default=0)
     for name, node in sorted(info.items(), key=lambda item: (item[1]["category"], item[0])):
-        summary = node["description"].partition("\n")[0]
+        summary = (node["description"] or "").partition("\n")[0]
         print(f"{name:{width}}  {node['category']:24}  {summary}".rstrip())
 
 
 def node_page(name: str, node: Mapping[str, Any]) -> str:
     """A node's documentation as plain text."""
-    lines = [f"{name} — {node['display_name']}", f"category: {node['category']}", "", node["description"], "", "inputs"]
-    for group in ("required", "optional"):
-        for port, config in node["input"].get(group, {}).items():
-            kind, options = config[0], config[1] if len(config) > 1 else {}
-            shown = "COMBO" if isinstance(kind, list) else kind
-            facts = [f"{key} {options[key]}" for key in ("default", "min", "max", "step") if key in options]
-            if isinstance(kind, list) and kind:
-                facts.append("one of " + ", ".join(map(str, kind[:8])) + (" …" if len(kind) > 8 else ""))
-            if group == "optional":
-                facts.insert(0, "optional")
-            lines.append(f"  {port}: {shown}  {'; '.join(facts)}".rstrip())
-            if options.get("tooltip"):
-                lines.append(f"      {options['tooltip']}")
+    title = node["display_name"] or name
+    lines = [f"{name} — {title}", f"category: {node['category']}", "", node["description"] or "", "", "inputs"]
+    lines += input_lines(node["input"], "  ")
     lines.append("outputs")
     tips = node.get("output_tooltips") or ()
     for i, kind in enumerate(node["output"]):  # packs give fewer names or tooltips than outputs
         port = node["output_name"][i] if i < len(node["output_name"]) else kind
-        lines.append(f"  {port}: {kind}  {tips[i] if i < len(tips) else ''}".rstrip())
+        lines.append(f"  {port}: {kind}  {(tips[i] if i < len(tips) else '') or ''}".rstrip())
     return "\n".join(lines)
+
+
+def input_lines(groups: Mapping[str, Any], indent: str) -> list[str]:
+    """Inputs in groups; those that a dynamic input brings stand indented below it."""
+    lines = []
+    for group in ("required", "optional"):
+        for port, config in groups.get(group, {}).items():
+            kind, options = config[0], config[1] if len(config) > 1 else {}
+            facts = ["optional"] if group == "optional" else []
+            facts += [f"{key} {options[key]}" for key in ("default", "min", "max", "step") if key in options]
+            choices = kind if isinstance(kind, list) else options.get("options") if kind == "COMBO" else None
+            if choices:
+                facts.append("one of " + ", ".join(map(str, choices[:8])) + (" …" if len(choices) > 8 else ""))
+            shown = "COMBO" if isinstance(kind, list) else kind
+            lines.append(f"{indent}{port}: {shown}  {'; '.join(facts)}".rstrip())
+            if options.get("tooltip"):
+                lines.append(f"{indent}    {options['tooltip']}")
+            lines += brought_lines(kind, options, indent + "  ")
+    return lines
+
+
+def brought_lines(kind: Any, options: Mapping[str, Any], indent: str) -> list[str]:
+    """What a dynamic input stands for."""
+    if kind == "COMFY_DYNAMICCOMBO_V3":
+        return [
+            line
+            for option in options["options"]
+            for line in (f"{indent}{option['key']!r} brings", *input_lines(option["inputs"], indent + "  "))
+        ]
+    if kind == "COMFY_AUTOGROW_V3":
+        template = options["template"]
+        names = template.get("names") or [f"{template['prefix']}{i}" for i in range(template["max"])]
+        return [f"{indent}{template['min']} to {len(names)} of", *input_lines(template["input"], indent + "  ")]
+    if kind == "COMFY_DYNAMICSLOT_V3":
+        return [f"{indent}brings", *input_lines(options["inputs"], indent + "  ")]
+    if kind == "COMFY_MATCHTYPE_V3":
+        return [
+            f"{indent}one of {options['template']['allowed_types']}, the same for {options['template']['template_id']}"
+        ]
+    return []
 
 
 def show_packs(packs: Sequence[Pack], *, json: bool) -> None:

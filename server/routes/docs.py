@@ -32,7 +32,7 @@ async def node_help(request: web.Request) -> web.Response:
 
 def page(info: Mapping[str, Any]) -> str:
     """Markdown of one entry of /object_info."""
-    lines = [f"# {plain(info['display_name'])}", "", plain(info["description"]), ""]
+    lines = [f"# {plain(info['display_name'] or info['name'])}", "", plain(info["description"] or ""), ""]
     rows = [
         (name, config[0] if isinstance(config[0], str) else "COMBO", group, config[1] if len(config) > 1 else {})
         for group in ("required", "optional")

@@ -14,6 +14,7 @@ from v3_world import World
 
 from carrara.executor.views import object_info
 from carrara.extensions import v3
+from carrara.terminal import node_page
 
 SHARED = Path(__file__).parents[3] / "shared/contract/object_info.json.xz"
 DYNAMIC = {"ResizeImageMaskNode", "BatchImagesNode", "ComfySwitchNode", "WanReferenceVideoApi"}
@@ -240,3 +241,52 @@ def test_lists_are_read_anew(tmp_path: Path) -> None:
     world.module.FOUND.append("b")
     assert world.listed("Node")["input"]["required"]["name"][1]["options"] == ["a", "b"]
     assert world.run(graph).ui == {"1": {"text": ["b", "b"]}}
+
+
+def test_a_page_says_what_dynamic_inputs_bring(tmp_path: Path) -> None:
+    world = World(
+        tmp_path,
+        """
+        class Node(io.ComfyNode):
+            @classmethod
+            def define_schema(cls):
+                same = io.MatchType.Template("kind", [io.Image, io.Mask])
+                grown = io.Autogrow.TemplateNames(io.Image.Input("picture"), names=["a", "b"], min=1)
+                return io.Schema("Node", inputs=[
+                    io.DynamicCombo.Input("mode", tooltip="How.", options=[
+                        io.DynamicCombo.Option("fit", [io.Int.Input("width", default=512, min=0)]),
+                        io.DynamicCombo.Option("none", [])]),
+                    io.Autogrow.Input("all", template=grown),
+                    io.MatchType.Input("x", template=same, optional=True),
+                    io.Combo.Input("how", options=["p", "q"]),
+                    io.DynamicSlot.Input(io.Image.Input("slot"), inputs=[io.Float.Input("strength", default=1.0)]),
+                ], outputs=[io.Image.Output()])
+            @classmethod
+            def execute(cls, **given):
+                return io.NodeOutput(None)
+        """,
+    )
+    assert node_page("Node", world.listed("Node")).splitlines() == [
+        "Node — Node",
+        "category: sd",
+        "",
+        "",
+        "",
+        "inputs",
+        "  mode: COMFY_DYNAMICCOMBO_V3",
+        "      How.",
+        "    'fit' brings",
+        "      width: INT  default 512; min 0",
+        "    'none' brings",
+        "  all: COMFY_AUTOGROW_V3",
+        "    1 to 2 of",
+        "      picture: IMAGE",
+        "  how: COMBO  one of p, q",
+        "  x: COMFY_MATCHTYPE_V3  optional",
+        "    one of IMAGE,MASK, the same for kind",
+        "  slot: COMFY_DYNAMICSLOT_V3  optional",
+        "    brings",
+        "      strength: FLOAT  default 1.0",
+        "outputs",
+        "  IMAGE: IMAGE",
+    ]
