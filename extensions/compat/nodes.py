@@ -260,7 +260,40 @@ class PreviewImage(SaveImage):
         self.compress_level = 1
 
 
-for _made in (KSampler, KSamplerAdvanced, SaveImage, PreviewImage):
+class LoadImage(_MODULES["nodes"]["LoadImage"]):  # type: ignore[misc]
+    """Pictures out of the input folder. The hooks take the name by position too."""
+
+    @classmethod
+    def IS_CHANGED(cls, image: str) -> Any:
+        return super().IS_CHANGED(image=image)
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, image: str) -> bool | str:
+        return super().VALIDATE_INPUTS(image=image)  # type: ignore[no-any-return]
+
+
+class LoraLoader(_MODULES["nodes"]["LoraLoader"]):  # type: ignore[misc]
+    """Files are kept by the engine; the attribute is there for those that look."""
+
+    loaded_lora: Any = None
+
+
+class VAELoader(_MODULES["nodes"]["VAELoader"]):  # type: ignore[misc]
+    """Autoencoders by file, or by the pair of files that make a tiny one."""
+
+    @staticmethod
+    def vae_list(s: Any = None) -> list[str]:
+        """The names it takes."""
+        return list(VAELoader.INPUT_TYPES()["required"]["vae_name"][0])
+
+
+class EmptyLatentImage(_MODULES["nodes"]["EmptyLatentImage"]):  # type: ignore[misc]
+    """Zeros where latents lie between nodes."""
+
+    device = torch.device("cpu")
+
+
+for _made in (KSampler, KSamplerAdvanced, SaveImage, PreviewImage, LoadImage, LoraLoader, VAELoader, EmptyLatentImage):
     _replace(_made)
 globals().update(_MODULES["nodes"])
 

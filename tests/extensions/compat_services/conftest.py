@@ -9,6 +9,8 @@ import pytest
 
 sys.path.append(str(Path(__file__).parent.parent))  # worlds.py
 
+from carrara.engine import Names
+from carrara.executor.spec import Listing
 from carrara.extensions.host import Host
 from carrara.extensions.plain import plain_border
 from carrara.models.compute import Compute
@@ -21,9 +23,11 @@ from carrara.nodes.store import Files
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
     compute = Compute()
+    models, files = Models.at([tmp_path / "models"]), Files(*(tmp_path / name for name in ("input", "output", "temp")))
     services = {
-        Models: Models.at([tmp_path / "models"]),
-        Files: Files(tmp_path / "input", tmp_path / "output", tmp_path / "temp"),
+        Models: models,
+        Files: files,
+        Listing: Names(models, files),
         Compute: compute,
         Residency: Residency(compute),
     }

@@ -27,6 +27,10 @@ def nodes(host: Host) -> ModuleType:
     return host.modules.load("nodes")
 
 
+def nodes_of(host: Host) -> ModuleType:
+    return host.modules.load("nodes")
+
+
 def picture() -> torch.Tensor:
     return torch.rand(2, 8, 6, 3, generator=torch.manual_seed(1))
 
@@ -133,8 +137,26 @@ def test_core_classes_are_bases(host: Host, tmp_path: Path) -> None:
     Image.new("RGB", (4, 3), (255, 0, 0)).save(tmp_path / "input" / "red.png")
     image, mask = pack.Picked().load_image("red.png")
     assert image.shape == (1, 3, 4, 3) and mask.shape == (1, 64, 64)
-    assert pack.Picked.VALIDATE_INPUTS(image="red.png") is True
+    assert pack.Picked.VALIDATE_INPUTS(image="red.png") is True is nodes_of(host).LoadImage.VALIDATE_INPUTS("red.png")
+    assert pack.Picked.IS_CHANGED("red.png") == pack.Picked.IS_CHANGED(image="red.png")
     assert "none.png" in pack.Picked.VALIDATE_INPUTS(image="none.png")
+
+
+def test_lists_are_fresh_and_the_callers(host: Host, nodes: ModuleType, tmp_path: Path) -> None:
+    """As subclasses change them: in place, each time anew."""
+    loras = tmp_path / "models" / "loras"
+    loras.mkdir(parents=True)
+    (loras / "a.safetensors").write_bytes(b"")
+    names = nodes.LoraLoader.INPUT_TYPES()["required"]["lora_name"][0]
+    assert names == ["a.safetensors"] and isinstance(names, list)
+    names.append("mine")
+    (loras / "b.pt").write_bytes(b"")
+    assert nodes.LoraLoader.INPUT_TYPES()["required"]["lora_name"][0] == ["a.safetensors", "b.pt"]
+    (tmp_path / "models" / "vae").mkdir()
+    (tmp_path / "models" / "vae" / "v.pt").write_bytes(b"")
+    assert "v.pt" in nodes.VAELoader.vae_list() and nodes.VAELoader.vae_list(nodes.VAELoader)
+    assert nodes.CheckpointLoaderSimple.RETURN_TYPES == ("MODEL", "CLIP", "VAE")
+    assert nodes.KSampler.INPUT_TYPES()["required"]["sampler_name"][0][0] == "euler"
 
 
 def test_tables_are_live(host: Host, nodes: ModuleType) -> None:
