@@ -34,9 +34,14 @@ class Misfit:
 
 def misfit(blueprint: Blueprint) -> Misfit:
     """Compares names and shapes; reads no weights. Raises BadWeights for shapes that make no network."""
+    return _compare(blueprint, empty(blueprint))
+
+
+def empty(blueprint: Blueprint) -> nn.Module:
+    """The network without memory behind it: names and shapes. Raises BadWeights for shapes that make no network."""
     import torch
 
-    return _compare(blueprint, _empty(blueprint, torch.float32))
+    return _empty(blueprint, torch.float32)
 
 
 def _empty(blueprint: Blueprint, dtype: torch.dtype) -> nn.Module:

@@ -55,9 +55,12 @@ class Residency:
         return getattr(torch, self.compute.format_for(blueprint.role, blueprint.weights.stored))  # type: ignore[no-any-return]
 
     @contextmanager
-    def use(self, blueprint: Blueprint) -> Iterator[nn.Module]:
-        """The network, made now if need be, and kept at least until the context is left."""
-        resident = self._obtain(blueprint)
+    def use(self, blueprint: Blueprint, *, pack: bool = True) -> Iterator[nn.Module]:
+        """The network, made now if need be, and kept at least until the context is left.
+
+        pack: as in `materialise`; without, every weight can be read and changed.
+        """
+        resident = self._obtain(blueprint, pack)
         try:
             yield resident.net
         finally:
@@ -91,17 +94,17 @@ class Residency:
                 del self._held[key]
             return before - self.held_bytes
 
-    def _obtain(self, blueprint: Blueprint) -> Resident:
+    def _obtain(self, blueprint: Blueprint, pack: bool) -> Resident:
         from .materialise import materialise, weight_bytes
 
         dtype = self.format(blueprint)
-        key = (blueprint.content, str(dtype), str(self.device))
+        key = (blueprint.content, str(dtype), str(self.device), pack)
         with self._lock:
             resident = self._held.get(key)
             if resident is None:
                 size = weight_bytes(blueprint, dtype)
                 self.release(keep=max(0, self._budget() - size))
-                resident = self._held[key] = Resident(materialise(blueprint, self.device, dtype), size)
+                resident = self._held[key] = Resident(materialise(blueprint, self.device, dtype, pack=pack), size)
             self._held.move_to_end(key)
             resident.users += 1
             return resident

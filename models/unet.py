@@ -172,6 +172,9 @@ class UNet(nn.Module):
             hs = [
                 s if c is None else s + c.to(dtype) for s, c in zip(hs, control.skips or (None,) * len(hs), strict=True)
             ]
+        if call is not None:
+            for patch in call.after_middle:
+                h = patch(h, _site("middle", 0, h, call))
         for i, block in enumerate(self.output_blocks):
             skip = hs.pop()
             if call is not None:

@@ -59,9 +59,10 @@ class AttentionPatches:
 class Call:
     """One evaluation. sigma: of the step; rows: 0 for each conditional row of the batch, 1 for each unconditional.
 
-    between: on the tokens, after self-attention of a transformer block and ahead of its attention over the text.
-    embedding: on the time embedding (b e; the site has neither block nor size). attend: the attention itself,
-    (q, k, v, heads), wherever none is replaced. notes: whatever the maker of the patches wants them to see.
+    after_middle: on the middle block's map once a ControlNet has added to it. between: on the tokens, after
+    self-attention of a transformer block and ahead of its attention over the text. embedding: on the time embedding
+    (b e; the site has neither block nor size). attend: the attention itself, (q, k, v, heads), wherever none is
+    replaced. notes: whatever the maker of the patches wants them to see.
     """
 
     sigma: float = 0.0
@@ -73,6 +74,7 @@ class Call:
     middle: tuple[BlockPatch, ...] = ()
     output_blocks: tuple[SkipPatch, ...] = ()
     shape: tuple[int, ...] = ()
+    after_middle: tuple[BlockPatch, ...] = ()
     between: tuple[AfterAttention, ...] = ()
     embedding: tuple[BlockPatch, ...] = ()
     attend: Attend | None = None

@@ -1,0 +1,41 @@
+"""The configurations of the families that are here."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import comfy.latent_formats
+import comfy.supported_models_base
+
+
+class SD15(comfy.supported_models_base.BASE):
+    """Stable Diffusion 1.x."""
+
+    unet_config: ClassVar = {
+        "context_dim": 768, "model_channels": 320, "use_linear_in_transformer": False, "adm_in_channels": None,
+    }  # fmt: skip
+    unet_extra_config: ClassVar = {"num_heads": 8, "num_head_channels": -1}
+    latent_format = comfy.latent_formats.SD15
+    memory_usage_factor = 1.0
+
+
+models = [SD15]
+
+
+def of_handle(handle):
+    """The configuration of a handle of ours."""
+    config = handle.unet.config
+    made = SD15({
+        "in_channels": config.in_channels, "out_channels": config.out_channels,
+        "model_channels": config.model_channels, "channel_mult": list(config.channel_mult),
+        "num_res_blocks": list(config.num_res_blocks), "context_dim": config.context_dim,
+        "use_linear_in_transformer": config.linear_projection, "adm_in_channels": config.adm_channels,
+        "transformer_depth": [
+            depth for depth, count in zip(config.transformer_depth, config.num_res_blocks, strict=True)
+            for _ in range(count)
+        ],
+        "transformer_depth_middle": config.middle_depth,
+        "image_size": 32, "use_spatial_transformer": True, "legacy": False, "dtype": None,
+    })  # fmt: skip
+    made.latent_format = comfy.latent_formats.of_format(handle.latent)
+    return made

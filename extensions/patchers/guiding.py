@@ -1,0 +1,178 @@
+"""Guidance across the border: our parts among the functions of `model_options`, and what they make of a level."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ...models.layers.call import Call
+from ...models.looks import Found, Look
+from ...samplers.guides import After, Before, Combine, Guiding, Plain
+from ...samplers.integrate import Estimates
+from .inside import written
+from .levels import level_of
+from .options import Options, with_function
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PRE, CFG, POST = "sampler_pre_cfg_function", "sampler_cfg_function", "sampler_post_cfg_function"
+
+
+@dataclass(frozen=True, eq=False)
+class OurBefore:
+    """A part of ours in the list of functions ahead of guidance. run: it, as started for a run."""
+
+    part: Before
+    run: Any = None
+
+    def started(self, scale: float) -> OurBefore:
+        return OurBefore(self.part, self.part.start(scale))
+
+    def __call__(self, args: Mapping[str, Any]) -> list[Tensor]:
+        cond, uncond, *rest = args["conds_out"]
+        change = self.run or self.part.start(args["cond_scale"])
+        return [*change(args["input"], cond, uncond, level_of(args["sigma"])), *rest]
+
+
+@dataclass(frozen=True, eq=False)
+class OurCombine:
+    """Guidance of ours in its place."""
+
+    part: Combine
+    run: Any = None
+
+    def started(self, scale: float) -> OurCombine:
+        return OurCombine(self.part, self.part.start(scale))
+
+    def guided(self, args: Mapping[str, Any]) -> Tensor:
+        guide = self.run or self.part.start(args["cond_scale"])
+        found = guide(args["input"], args["cond_denoised"], args["uncond_denoised"], level_of(args["sigma"]))
+        return found.guided  # type: ignore[no-any-return]
+
+    def __call__(self, args: Mapping[str, Any]) -> Tensor:
+        return args["input"] - self.guided(args)  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, eq=False)
+class OurAfter:
+    """A part of ours in the list of functions behind guidance."""
+
+    part: After
+    run: Any = None
+
+    def started(self, scale: float) -> OurAfter:
+        return OurAfter(self.part, self.part.start(scale))
+
+    def __call__(self, args: Mapping[str, Any]) -> Tensor:
+        follow = self.run or self.part.start(args["cond_scale"])
+        found = Estimates(args["denoised"], args["cond_denoised"], args["uncond_denoised"])
+        return follow(args["input"], found, level_of(args["sigma"]))  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, eq=False)
+class OurLook:
+    """A look of ours in the same list. text: the entries of its own text; again: evaluates a list of entries."""
+
+    part: Look
+    run: Any = None
+    text: Any = None
+    again: Any = None
+
+    def __call__(self, args: Mapping[str, Any]) -> Tensor:
+        looking = self.run or self.part.start(args["cond_scale"])
+        texts = (args["cond"], args["uncond"], self.text)
+        options = args["model_options"]
+
+        def again(x: Tensor, text: int, call: Call) -> Tensor:
+            inside = written(call, options.get("transformer_options", {}))
+            entries = texts[text] or texts[0]
+            found = self.again(args["model"], [entries], x, args["sigma"], {**options, "transformer_options": inside})
+            return found[0]  # type: ignore[no-any-return]
+
+        estimates = Estimates(args["denoised"], args["cond_denoised"], args["uncond_denoised"])
+        own = 2 if self.text is not None else -1
+        found = Found(args["input"], estimates, level_of(args["sigma"]), Call(), again, own)
+        return looking.follow(found)  # type: ignore[no-any-return]
+
+
+def guided(options: Options, guiding: Guiding, looks: tuple[Look, ...] = ()) -> Options:
+    """The options with our parts added after what is there."""
+    made = dict(options)
+    for before in guiding.before:
+        made = with_function(made, PRE, OurBefore(before))
+    if not isinstance(guiding.combine, Plain):
+        made[CFG] = OurCombine(guiding.combine)
+    for after in guiding.after:
+        made = with_function(made, POST, OurAfter(after))
+    for look in looks:
+        made = with_function(made, POST, OurLook(look))
+    if guiding.both or any(look.both for look in looks):
+        made["disable_cfg1_optimization"] = True
+    return made
+
+
+def running(options: Options, scale: float, prepare: Any, again: Any) -> Options:
+    """The options of one run: our parts started, once. prepare: a conditioning of ours -> entries."""
+    made = dict(options)
+    for place in (PRE, POST):
+        if place in made:
+            made[place] = [
+                part.started(scale) if isinstance(part, OurBefore | OurAfter) else part for part in made[place]
+            ]
+    if isinstance(made.get(CFG), OurCombine):
+        made[CFG] = made[CFG].started(scale)
+    posts = []
+    for part in made.get(POST, ()):
+        if isinstance(part, OurLook):
+            run = part.part.start(scale)
+            inside = made.get("transformer_options", {})
+            made["transformer_options"] = written(run.watch(Call()), inside)
+            text = None if part.part.text is None else prepare(part.part.text)
+            part = OurLook(part.part, run, text, again)
+        posts.append(part)
+    if posts:
+        made[POST] = posts
+    return made
+
+
+def combined(
+    model: Any, cond: Tensor, uncond: Tensor, scale: float, x: Tensor, timestep: Tensor, options: Mapping[str, Any],
+    entries: Any = None, uncond_entries: Any = None,
+) -> Tensor:  # fmt: skip
+    """Guidance and everything behind it."""
+    told = {
+        "cond_scale": scale, "sigma": timestep, "input": x, "model": model, "model_options": options,
+        "cond_denoised": cond, "uncond_denoised": uncond,
+    }  # fmt: skip
+    function = options.get(CFG)
+    about = told | {"timestep": timestep, "input_cond": entries, "input_uncond": uncond_entries}
+    if isinstance(function, OurCombine):
+        result = function.guided(about)
+    elif function is not None:
+        result = x - function(about | {"cond": x - cond, "uncond": x - uncond})
+    else:
+        result = Plain().start(scale)(x, cond, uncond, level_of(timestep)).guided
+    for function in options.get(POST, ()):
+        result = function(told | {"denoised": result, "cond": entries, "uncond": uncond_entries})
+    return result
+
+
+def level(
+    model: Any, x: Tensor, timestep: Tensor, cond: Any, uncond: Any, scale: float, options: Options, evaluate: Any,
+    combine: Any,
+) -> Tensor:  # fmt: skip
+    """One guided estimate. evaluate, combine: the host's `calc_cond_batch` and `cfg_function`."""
+    if math.isclose(scale, 1.0) and not options.get("disable_cfg1_optimization", False):
+        uncond = None
+    entries = [cond, uncond]
+    about = {"conds": entries, "input": x, "sigma": timestep, "model": model, "model_options": options}
+    own = options.get("sampler_calc_cond_batch_function")
+    found = evaluate(model, entries, x, timestep, options) if own is None else own(about)
+    for function in options.get(PRE, ()):
+        found = function(about | {"conds_out": found, "cond_scale": scale, "timestep": timestep})
+    return combine(  # type: ignore[no-any-return]
+        model, found[0], found[1], scale, x, timestep, model_options=options, cond=cond, uncond=uncond
+    )

@@ -1,0 +1,191 @@
+"""From a `Model` of ours to a patcher, and back.
+
+A patcher nobody touched is the model it was made from. A touched one becomes that model, steered: the same handle with
+a copy of the patcher, so that nodes of ours may change it further, and it goes out again with both.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import MutableMapping
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
+
+from ...models.handles import Model
+from ...models.layers.call import AttentionPatches, Call
+from ...samplers.guides import Guiding, Plain
+from .guiding import CFG, guided
+from .inside import written
+from .network import INSIDE
+from .options import signature
+from .sampling import sampling_of
+from .weights import TheirPatch, entries_of
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    import torch
+
+    from ..host import Host
+
+SAMPLING = "model_sampling"
+
+
+def outward(host: Host, model: Model) -> Any:
+    """The patcher of a model."""
+    from .runs import Steered
+
+    if isinstance(model.steered, Steered):
+        return again(host, model, model.steered)
+    module = host.modules.load("comfy.model_patcher")
+    made = new(host, module, model)
+    made.model_options = guided({"transformer_options": written(model.call, {})}, model.guiding, model.looks)
+    remember(made, model)
+    return made
+
+
+def new(host: Host, module: ModuleType, model: Model) -> Any:
+    """A patcher with the model's own weights and levels, and no hooks."""
+    from ...models.residency import Residency
+
+    place: torch.device = host.services[Residency].device
+    rest = host.modules.load("comfy.model_management").unet_offload_device()
+    made = module.ModelPatcher(view_of(host, module.VIEWS, model), place, rest)
+    settle(host, made, model)
+    return made
+
+
+def settle(host: Host, patcher: Any, model: Model) -> None:
+    """Give the patcher the model's weights and levels."""
+    patcher.given = model.but(steered=None)
+    patcher.patches = entries_of(model.unet, INSIDE)
+    patcher.patches_uuid = patcher.weights_uuid = uuid.uuid5(uuid.NAMESPACE_OID, repr(model.unet.content))
+    patcher.object_patches.pop(SAMPLING, None)
+    if model.sampling is not patcher.model.handle.sampling:
+        patcher.object_patches[SAMPLING] = host.modules.load("comfy.model_sampling").of_sampling(model.sampling)
+
+
+def view_of(host: Host, views: MutableMapping[Any, Any], model: Model) -> Any:
+    """The model object of a network: one for each, whatever patches handles have."""
+    key = model.unet.config, model.unet.weights.content
+    found = views.get(key)
+    if found is None:
+        bare = replace(model.unet, patches=())
+        handle = Model(bare, model.latent, model.sampling, Guiding())
+        found = views[key] = host.modules.load("comfy.model_base").BaseModel.of_handle(handle)
+    return found
+
+
+def remember(patcher: Any, model: Model) -> None:
+    """As it is now, the patcher is the model."""
+    patcher.first = model, _state(patcher)
+
+
+def _state(patcher: Any) -> Any:
+    names = {name: id(value) for name, value in patcher.object_patches.items()}
+    return patcher.patches_uuid, names, patcher.keeps_nothing, signature(patcher.model_options, _name)
+
+
+def _name(value: Any) -> Any:
+    return value if isinstance(value, bool | int | float | str | tuple | None) else id(value)
+
+
+def inward(host: Host, patcher: Any) -> Any:
+    """The model of a patcher; a patcher of a pack's own module stays what it is."""
+    from .runs import Steered
+
+    if patcher.given is None:
+        return patcher
+    if patcher.first is not None:
+        model, state = patcher.first
+        if state == _state(patcher) and (patcher.keeps_nothing or isinstance(model.steered, Steered)):
+            return model
+    kept = patcher.copy()
+    sampling = effective(host, kept).sampling
+    return patcher.given.but(steered=Steered(host, kept, sampling), sampling=sampling)
+
+
+def again(host: Host, model: Model, steered: Any) -> Any:
+    """The patcher of a steered model, with what nodes of ours have changed since."""
+    made = steered.patcher.copy()
+    old: Model = made.given
+    _weights(host, made, old, model)
+    if model.sampling is not steered.sampling:
+        made.object_patches[SAMPLING] = host.modules.load("comfy.model_sampling").of_sampling(model.sampling)
+    inside = written(_more_patches(old.call, model.call), made.model_options.get("transformer_options", {}))
+    made.model_options = {**made.model_options, "transformer_options": inside}
+    guiding, now = old.guiding, model.guiding
+    replaced = now.combine is not guiding.combine
+    before, after = now.before[len(guiding.before) :], now.after[len(guiding.after) :]
+    more = Guiding(before, now.combine if replaced else Plain(), after, now.both)
+    if replaced:
+        made.model_options.pop(CFG, None)
+    made.model_options = guided(made.model_options, more, model.looks[len(old.looks) :])
+    made.given = model.but(steered=None)
+    remember(made, model)
+    return made
+
+
+def _weights(host: Host, patcher: Any, old: Model, model: Model) -> None:
+    """What became of the weights in nodes of ours, added to what foreign ones did."""
+    if model.unet is old.unet:
+        return
+    same = model.unet.weights.content == old.unet.weights.content
+    count = len(old.unet.patches)
+    if not same or model.unet.patches[:count] != old.unet.patches:
+        patcher.model = view_of(host, host.modules.load("comfy.model_patcher").VIEWS, model)
+        settle(host, patcher, model)
+        return
+    untouched = patcher.patches_uuid == patcher.weights_uuid
+    for key, entries in entries_of(replace(model.unet, patches=model.unet.patches[count:]), INSIDE).items():
+        patcher.patches.setdefault(key, []).extend(entries)
+    patcher.patches_uuid = uuid.uuid5(patcher.patches_uuid, repr(model.unet.content))
+    if untouched:
+        patcher.weights_uuid = patcher.patches_uuid
+
+
+def _more_patches(old: Call | None, now: Call | None) -> Call | None:
+    """The patches of `now` that `old` has not."""
+    if now is None or old is None or now is old:
+        return None if now is old else now
+    changes: dict[str, Any] = {}
+    for field in fields(Call):
+        mine, theirs = getattr(now, field.name), getattr(old, field.name)
+        if isinstance(mine, AttentionPatches):
+            changes[field.name] = AttentionPatches(
+                mine.before[len(theirs.before) :],
+                {at: patch for at, patch in mine.replace.items() if theirs.replace.get(at) is not patch},
+                mine.after[len(theirs.after) :],
+            )
+        elif isinstance(mine, tuple) and field.name not in ("rows", "shape"):
+            changes[field.name] = mine[len(theirs) :]
+    return replace(now, **changes)
+
+
+def effective(host: Host, patcher: Any) -> Model:
+    """The handle with all that changes weights and levels; hooks are not told."""
+    sampling = patcher.object_patches.get(SAMPLING)
+    key = patcher.patches_uuid, id(sampling)
+    if patcher.made is not None and patcher.made[0] == key:
+        return patcher.made[1]  # type: ignore[no-any-return]
+    given: Model = patcher.given
+    unet = given.unet
+    if patcher.patches_uuid != patcher.weights_uuid:
+        deltas = {name.removeprefix(INSIDE): list(entries) for name, entries in patcher.patches.items()}
+        lora = host.modules.load("comfy.lora")
+        patch = TheirPatch(deltas, INSIDE, str(patcher.patches_uuid), lambda: lora.calculate_weight)
+        unet = replace(unet, patches=(patch,))  # type: ignore[arg-type]
+    straight = host.modules.load("comfy.model_sampling").CONST
+    levels = patcher.model.handle.sampling if sampling is None else sampling_of(sampling, straight)
+    model = Model(unet, given.latent, levels, Guiding())
+    patcher.made = key, model
+    return model
+
+
+def size_of(patcher: Any) -> int:
+    """Bytes of the weights, as they are kept."""
+    if patcher.given is None:
+        return sum(value.nelement() * value.element_size() for value in patcher.model.state_dict().values())
+    from ...models.materialise import weight_bytes
+
+    return weight_bytes(patcher.given.unet, patcher.model.get_dtype())
