@@ -6,62 +6,23 @@ import random
 from collections.abc import Mapping
 from pathlib import Path
 from string import ascii_lowercase
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import comfy.model_management
+import comfy.utils
 import folder_paths
 import torch
+from _core_classes import MODULES as _MODULES
+from _core_classes import NODE_CLASS_MAPPINGS
+from _core_classes import NODE_DISPLAY_NAME_MAPPINGS as NODE_DISPLAY_NAME_MAPPINGS
 from comfy.cli_args import args
 
-from ...nodes.catalog import catalogue
 from ...nodes.store import Files
-from ..core import core_classes
-
-if TYPE_CHECKING:
-    from ..host import Host
-
-HOST: Host
 
 MAX_RESOLUTION = 16384
-NODE_CLASS_MAPPINGS: dict[str, type] = {}
-NODE_DISPLAY_NAME_MAPPINGS: dict[str, str] = {}
 EXTENSION_WEB_DIRS: dict[str, str] = {}
 """Pack -> folder of scripts for the editor, beside those that packs say themselves."""
 LOADED_MODULE_DIRS: dict[str, str] = {}
-_MODULES: dict[str, dict[str, type]] = {}
-"""Module -> class name -> class."""
-
-
-def _build() -> None:
-    specs = {**catalogue(), **HOST.catalogue()}
-    for module, row, made in core_classes(HOST, specs):
-        NODE_CLASS_MAPPINGS[row.id] = made
-        NODE_DISPLAY_NAME_MAPPINGS[row.id] = specs[row.id].title
-        _MODULES.setdefault(module, {})[made.__name__] = made
-
-
-def _fill(space: dict[str, Any]) -> None:
-    """Give a module of `comfy_extras` its classes."""
-    for name, made in _MODULES.get(space["__name__"], {}).items():
-        space[name] = made
-        if not hasattr(made, "execute"):
-            made.execute = classmethod(_execute)  # type: ignore[attr-defined]
-
-
-def _add(made: type, title: str) -> None:
-    """A class of `comfy_extras` that no node of ours stands behind."""
-    NODE_CLASS_MAPPINGS.setdefault(made.__name__, made)
-    NODE_DISPLAY_NAME_MAPPINGS.setdefault(made.__name__, title)
-    made.execute = classmethod(_execute)  # type: ignore[attr-defined]
-
-
-def _execute(cls: Any, *values: Any, **given: Any) -> Any:
-    """The newer form of the same class: called without an object, and the result is one."""
-    from comfy_api.latest import io
-
-    made = getattr(cls(), cls.FUNCTION)(*values, **given)
-    if isinstance(made, dict):
-        return io.NodeOutput(*made.get("result", ()), ui=made.get("ui"))
-    return io.NodeOutput(*made)
 
 
 def _replace(made: type) -> None:
@@ -71,14 +32,10 @@ def _replace(made: type) -> None:
 
 def before_node_execution() -> None:
     """Raises InterruptProcessingException when the run was stopped."""
-    import comfy.model_management
-
     comfy.model_management.throw_exception_if_processing_interrupted()
 
 
 def interrupt_processing(value: bool = True) -> None:
-    import comfy.model_management
-
     comfy.model_management.interrupt_current_processing(value)
 
 
@@ -136,7 +93,6 @@ def common_ksampler(
     return ({**latent, "samples": made},)
 
 
-_build()
 _saver, _viewer = _MODULES["nodes"]["SaveImage"], _MODULES["nodes"]["PreviewImage"]
 
 

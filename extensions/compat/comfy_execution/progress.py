@@ -95,14 +95,14 @@ class ProgressRegistry:
 
     def start_progress(self, node_id: str) -> None:
         entry = self.ensure_entry(node_id)
-        entry.update(state=NodeState.Running, value=0.0, max=1.0)
+        entry.update({"state": NodeState.Running, "value": 0.0, "max": 1.0})
         for handler in self._enabled():
             handler.start_handler(node_id, entry, self.prompt_id)
 
     def update_progress(self, node_id: str, value: float, max_value: float, image: Any = None) -> None:
         """Tell the handlers, and the run if it is the calling node. Raises Interrupted when the run was stopped."""
         entry = self.ensure_entry(node_id)
-        entry.update(state=NodeState.Running, value=value, max=max_value)
+        entry.update({"state": NodeState.Running, "value": value, "max": max_value})
         for handler in self._enabled():
             handler.update_handler(node_id, value, max_value, entry, self.prompt_id, image)
         call = CURRENT.get()
@@ -111,7 +111,7 @@ class ProgressRegistry:
 
     def finish_progress(self, node_id: str) -> None:
         entry = self.ensure_entry(node_id)
-        entry.update(state=NodeState.Finished, value=entry["max"])
+        entry.update({"state": NodeState.Finished, "value": entry["max"], "max": entry["max"]})
         for handler in self._enabled():
             handler.finish_handler(node_id, entry, self.prompt_id)
 

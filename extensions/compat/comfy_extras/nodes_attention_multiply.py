@@ -1,5 +1,5 @@
 """`comfy_extras.nodes_attention_multiply`: its nodes as classes."""
 
-from nodes import _fill
+from _core_classes import fill
 
-_fill(globals())
+fill(globals())

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+from _core_classes import fill
 from torch import Tensor
-
-from nodes import _fill
 
 from ....models.picture import batches, composite
 from ....models.picture.names import PORTER_DUFF
@@ -26,4 +25,4 @@ def porter_duff_composite(
     return composite.porter_duff(src_image, src_alpha, dst_image, dst_alpha, mode.name)
 
 
-_fill(globals())
+fill(globals())

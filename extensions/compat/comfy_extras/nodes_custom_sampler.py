@@ -8,9 +8,8 @@ import comfy.sample
 import comfy.samplers
 import node_helpers
 import torch
+from _core_classes import fill
 from torch import Tensor
-
-from nodes import _fill
 
 
 class Noise_EmptyNoise:
@@ -69,4 +68,4 @@ class Guider_DualCFG(comfy.samplers.CFGGuider):  # type: ignore[misc]
         return towards(ours[1], ours[0], self.cfg2, middle, negative) + (ours[2] - ours[1]) * self.cfg1
 
 
-_fill(globals())
+fill(globals())

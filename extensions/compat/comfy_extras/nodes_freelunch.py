@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from _core_classes import fill
 from torch import Tensor
-
-from nodes import _fill
 
 from ....models.freeu import damped
 
@@ -14,4 +13,4 @@ def Fourier_filter(x: Tensor, threshold: int, scale: float) -> Tensor:
     return damped(x, scale, threshold)
 
 
-_fill(globals())
+fill(globals())

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import comfy.utils
+from _core_classes import fill
 from torch import Tensor
-
-from nodes import _fill
 
 
 def reshape_latent_to(target_shape: tuple[int, ...], latent: Tensor, repeat_batch: bool = True) -> Tensor:
@@ -15,4 +14,4 @@ def reshape_latent_to(target_shape: tuple[int, ...], latent: Tensor, repeat_batc
     return comfy.utils.repeat_to_batch_size(latent, target_shape[0]) if repeat_batch else latent
 
 
-_fill(globals())
+fill(globals())

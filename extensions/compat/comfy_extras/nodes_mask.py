@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from _core_classes import fill
 from torch import Tensor
-
-from nodes import _fill
 
 from ....models.picture.composite import paste
 
@@ -22,4 +21,4 @@ def composite(
     return paste(destination, source.to(destination), x // multiplier, y // multiplier, mask, resize=resize_source)
 
 
-_fill(globals())
+fill(globals())

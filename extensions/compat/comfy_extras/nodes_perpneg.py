@@ -7,9 +7,8 @@ from typing import Any
 import comfy.samplers
 import node_helpers
 import torch
+from _core_classes import fill
 from torch import Tensor
-
-from nodes import _fill
 
 
 def perp_neg(
@@ -50,4 +49,4 @@ class Guider_PerpNeg(comfy.samplers.CFGGuider):  # type: ignore[misc]
         return guided
 
 
-_fill(globals())
+fill(globals())

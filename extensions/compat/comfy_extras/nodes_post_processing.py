@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from _core_classes import fill
 from torch import Tensor
-
-from nodes import _fill
 
 from ....models.picture.filters import bell
 
@@ -16,4 +15,4 @@ def gaussian_kernel(kernel_size: int, sigma: float, device: Any = None) -> Tenso
     return bell(kernel_size // 2, sigma).to(device)
 
 
-_fill(globals())
+fill(globals())

@@ -8,9 +8,8 @@ from typing import Any
 import comfy.model_management as mm
 import comfy.utils
 import folder_paths
+from _core_classes import add
 from torch import Tensor
-
-from nodes import _add
 
 from ....errors import Unsupported
 
@@ -98,5 +97,5 @@ def _tiled(model: Any, pictures: Tensor) -> Tensor:
                 raise
 
 
-_add(UpscaleModelLoader, "Load Upscale Model")
-_add(ImageUpscaleWithModel, "Upscale Image (using Model)")
+add(UpscaleModelLoader, "Load Upscale Model")
+add(ImageUpscaleWithModel, "Upscale Image (using Model)")
