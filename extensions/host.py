@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -82,14 +83,23 @@ class Host:
         self.catalogue = catalogue
         self.base = base or Path.cwd()
         self.channel: Channel = channel or Nobody()
-        self.border = border or plain_border()
+        if border is not None:
+            self.border = border
         self.modules = Modules(self)
         self.packs: list[Pack] = []
         self.instances = Instances()
         self.classes: dict[str, type] = {}
         self.titles: dict[str, str] = {}
         self.spaces: dict[str, Space] = {}  # file or folder name of a pack -> its names
+        self._webs: set[str] = set()
         self._core: frozenset[str] = frozenset()
+
+    @cached_property
+    def border(self) -> Border:
+        """Made when the first value crosses: its rows need torch."""
+        from .patchers.rows import rows
+
+        return plain_border().plus(rows(self))
 
     def publish(self, classes: Mapping[str, type], titles: Mapping[str, str]) -> None:
         """Let packs that ask for all node classes find these too."""
@@ -105,6 +115,14 @@ class Host:
             self._core = self._core or frozenset(vars(module).setdefault("NODE_CLASS_MAPPINGS", {}))
             vars(module)["NODE_CLASS_MAPPINGS"].update(self.classes)
             vars(module).setdefault("NODE_DISPLAY_NAME_MAPPINGS", {}).update(self.titles)
+
+    def web_folders(self) -> dict[str, Path]:
+        """Folders of editor files that packs named since the last call, in the list of all of them."""
+        nodes = self.modules.loaded().get("nodes")
+        listed = {} if nodes is None else vars(nodes).get("EXTENSION_WEB_DIRS", {})
+        new = {name: Path(folder) for name, folder in listed.items() if name not in self._webs}
+        self._webs |= set(new)
+        return {name: folder for name, folder in new.items() if folder.is_dir()}
 
     def planted(self) -> dict[str, type]:
         """Node classes that packs put into the list of all node classes themselves."""

@@ -138,10 +138,11 @@ class Loader:
             return replace(base, reason=why.reason, where=why.where, lacks=why.lacks, traceback=why.traceback,
                            promised=promised(entry), notes=tuple(notes))  # fmt: skip
         module, found = ran.value
+        folders = {**webs(module, entry), **self.host.web_folders()}
         nodes, left_out = self.admit(entry.stem, found, notes)
         if not found.nodes and not found.left_out and not hasattr(module, "NODE_CLASS_MAPPINGS"):
             return replace(base, reason="it declares no nodes", promised=promised(entry), notes=tuple(notes))
-        return replace(base, nodes=nodes, left_out=left_out, sort=found.sort, webs=webs(module, entry),
+        return replace(base, nodes=nodes, left_out=left_out, sort=found.sort, webs=folders,
                        notes=tuple(notes))  # fmt: skip
 
     def installed(self, point: EntryPoint) -> Pack:
