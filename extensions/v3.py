@@ -25,10 +25,31 @@ CONTEXT = " context"
 """The parameter that gets the Context: a name that no input can have."""
 
 
-def is_v3(kind: object) -> bool:
-    """Whether this is a class of the second form, of whatever host."""
+def derives(kind: object) -> bool:
+    """Whether a class derives from the node class of some host."""
     bases = kind.__mro__ if isinstance(kind, type) else ()
     return any(base.__module__ == "comfy_api.internal" and base.__name__ == "_ComfyNodeInternal" for base in bases)
+
+
+def is_v3(kind: object) -> bool:
+    """Whether this is a class of the second form, also where it derives from a node that has another form here."""
+    wanted = (getattr(kind, name, None) for name in ("define_schema", "execute"))
+    return derives(kind) or (isinstance(kind, type) and all(map(callable, wanted)))
+
+
+def adopted(kind: Any, host: Host) -> Any:
+    """The class as a node class of this host: itself, or one made of both.
+
+    The reference's own nodes are V3 classes that packs derive from; here they are stand-ins or classes of the first
+    form, whose attributes must not answer for a class that has a schema.
+    """
+    if derives(kind):
+        return kind
+    base = host.modules.load("comfy_api.latest").io.ComfyNode
+    own = {name: value for owner in reversed(base.__mro__) for name, value in vars(owner).items() if name.isupper()}
+    return type(kind)(
+        kind.__name__, (kind, base), {**own, "__module__": kind.__module__, "__qualname__": kind.__qualname__}
+    )
 
 
 def entry_classes(module: ModuleType, host: Host) -> list[Any]:
@@ -72,11 +93,14 @@ def spec_of(
     entry: the pack's file or folder name; id, title: instead of the schema's; stamp: changes with the pack's source.
     A class of the first form may stand in an extension too, if it names itself through `GET_SCHEMA`.
     """
+    if not is_v3(kind):
+        said = kind.GET_SCHEMA()
+        origin = classic.Origin(host, pack, entry, stamp)
+        return classic.spec_of(id or said.node_id, kind, origin, title or said.display_name)
+    kind = adopted(kind, host)
     kind.RELATIVE_PYTHON_MODULE = f"custom_nodes.{entry}"
     schema = kind.GET_SCHEMA()
     name = id or schema.node_id
-    if not is_v3(kind):
-        return classic.spec_of(name, kind, classic.Origin(host, pack, entry, stamp), title or schema.display_name)
     inputs = ports(kind, schema.inputs, schema.is_input_list)
     hidden = {f" {one.name}": one.value for one in schema.hidden}
     caller = Caller(kind, host, pack, inputs, tuple(hidden))

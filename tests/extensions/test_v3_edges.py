@@ -38,6 +38,28 @@ def test_a_type_that_equals_everything(tmp_path: Path) -> None:
     assert world.listed("Node")["input"]["required"] == {"x": ["*", {}]}
 
 
+def test_a_node_class_that_is_abstract_too(tmp_path: Path) -> None:
+    source = """
+        from abc import ABC, abstractmethod
+        class Base(io.ComfyNode, ABC):
+            @classmethod
+            @abstractmethod
+            def value(cls): ...
+            @classmethod
+            def define_schema(cls):
+                return io.Schema(cls.__name__, outputs=[io.AnyType.Output()], hidden=[io.Hidden.unique_id])
+            @classmethod
+            def execute(cls):
+                return io.NodeOutput(cls.value())
+        class Node(Base):
+            @classmethod
+            def value(cls):
+                return cls.hidden.unique_id
+        """
+    world = World(tmp_path, source)
+    assert world.first({"n": ("Node", {}), "s": ("Show", {"value": ["n", 0]})}) == "n"
+
+
 def test_a_choice_in_a_node_that_takes_lists(tmp_path: Path) -> None:
     source = """
         class Node(io.ComfyNode):

@@ -12,6 +12,7 @@ import pytest
 import worlds
 
 from carrara.engine import Engine
+from carrara.errors import NodeFailed
 from carrara.executor.views import object_info
 from carrara.extensions.packs import Pack
 
@@ -184,6 +185,46 @@ def test_classes_of_both_forms_in_one_mapping(pack: Opened) -> None:
         "3": {"class_type": "Show", "inputs": {"x": ["2", 0]}},
     }
     assert text(engine, graph, "3") == "9"
+
+
+def test_classes_that_derive_from_the_reference_s_own_nodes(pack: Opened) -> None:
+    """One of these is absent here and a stand-in, the other a class of the first form."""
+    source = (
+        ONE
+        + """
+    from comfy_extras.nodes_lt import LTXVAddGuide
+    from comfy_extras.nodes_images import ImageCrop
+
+    class Guides(LTXVAddGuide):
+        @classmethod
+        def define_schema(cls):
+            return io.Schema("Guides", inputs=[io.Int.Input("x")], outputs=[io.Int.Output()])
+        @classmethod
+        def execute(cls, x):
+            return io.NodeOutput(cls.encode(x) if x else 7)
+
+    class Crop(ImageCrop):
+        @classmethod
+        def define_schema(cls):
+            return io.Schema("Crop", inputs=[io.Int.Input("x")], outputs=[io.Int.Output()],
+                             hidden=[io.Hidden.unique_id])
+        @classmethod
+        def execute(cls, x):
+            return io.NodeOutput(f"{cls.hidden.unique_id} {x}")
+
+    NODE_CLASS_MAPPINGS = {"Guides": Guides, "Crop": Crop, "Show": Show}
+    """
+    )
+    engine, found = pack(source)
+    assert [spec.id for spec in found.nodes] == ["Guides", "Crop", "Show"], found.left_out
+
+    def graph(kind: str, x: int) -> dict[str, Any]:
+        return {"1": {"class_type": kind, "inputs": {"x": x}}, "2": {"class_type": "Show", "inputs": {"x": ["1", 0]}}}
+
+    assert text(engine, graph("Crop", 3), "2") == "1 3"
+    assert text(engine, graph("Guides", 0), "2") == "7"
+    with pytest.raises(NodeFailed, match=r"comfy_extras\.nodes_lt\.LTXVAddGuide\.encode"):
+        engine.run(graph("Guides", 1))
 
 
 def test_the_first_form_s_attributes_can_be_read(pack: Opened) -> None:

@@ -227,6 +227,9 @@ class Locked(type):
     """The class of node classes that cannot be written to."""
 
     def __setattr__(cls, name: str, value: Any) -> None:
+        if name.startswith(("__", "_abc_")):  # Python's own, as ABCMeta sets them
+            super().__setattr__(name, value)
+            return
         raise AttributeError(
             f"{cls.__name__}.{name} cannot be set while the node runs: calls share no state. "
             "Keep it in a dict of the class, or in the module."

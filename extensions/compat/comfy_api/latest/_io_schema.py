@@ -26,6 +26,7 @@ class Hidden(str, Enum):  # noqa: UP042
     dynprompt = "DYNPROMPT"
     auth_token_comfy_org = "AUTH_TOKEN_COMFY_ORG"
     api_key_comfy_org = "API_KEY_COMFY_ORG"
+    comfy_usage_source = "COMFY_USAGE_SOURCE"
 
 
 class HiddenHolder:
@@ -142,6 +143,7 @@ class Schema:
     accept_all_inputs: bool = False
     essentials_category: str | None = None
     has_intermediate_output: bool = False
+    loop_boundary: str | None = None
 
     def finalize(self) -> None:
         """Give unnamed outputs an id, and output nodes what they write into files."""
