@@ -29,7 +29,8 @@ class LatentFormat:
 class SD15(LatentFormat):
     """Stable Diffusion 1.x."""
 
-    latent_rgb_factors: ClassVar = [list(row) for row in preview.SD1]
+    latent_rgb_factors: ClassVar = [list(row) for row in preview.SD1[:-1]]
+    latent_rgb_factors_bias: ClassVar = list(preview.SD1[-1])
     taesd_decoder_name = "taesd_decoder"
 
     def __init__(self, scale_factor=0.18215):
