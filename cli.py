@@ -212,9 +212,14 @@ def serve(
     disable_metadata: Annotated[
         bool, typer.Option("--disable-metadata", help="Save pictures without their workflow.")
     ] = False,
-    disable_api_nodes: Annotated[
-        bool, typer.Option("--disable-api-nodes", help="Taken for compatibility: there are none.")
-    ] = False,
+    previews: Annotated[
+        str, typer.Option("--preview-method", help="Where a job does not say it: none, auto, latent2rgb or taesd.")
+    ] = "auto",
+    multi_user: Annotated[bool, typer.Option("--multi-user", help="Settings and files for each user.")] = False,
+    base: Annotated[
+        Path | None, typer.Option("--base-directory", help="Has models, custom_nodes, input, output and user.")
+    ] = None,
+    no_packs: Annotated[bool, typer.Option("--disable-all-custom-nodes", help="Load no packs.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Branches that may run side by side.")] = 1,
 ) -> None:
     """Serve the editor and its protocol, with a queue that outlives a crash."""
@@ -246,6 +251,10 @@ def serve(
             cors=cors,
             upload_limit=int(max_upload_size * (1 << 20)),
             workers=workers,
+            previews=previews,
+            multi_user=multi_user,
+            base=base,
+            packs=not no_packs,
         )
     )
 
@@ -328,6 +337,10 @@ def main(arguments: list[str] | None = None) -> Any:
     """Entry point. Typed errors become one readable message and an exit code; nothing else is caught."""
     words = sys.argv[1:] if arguments is None else arguments
     try:
+        if words[:1] == ["serve"]:
+            from .server.flags import spelled
+
+            words = ["serve", *spelled(words[1:])]
         app(args=words)
     except CarraraError as error:
         raise SystemExit(fail(error, json="--json" in words)) from None

@@ -21,6 +21,8 @@ from ..engine import Engine
 from ..errors import InputError, ServerError
 from ..executor.cache import Bounded, Cache, LastRun, NoCache
 from ..models.codec import sizeof
+from ..models.preview import METHODS
+from ..models.services import read_yaml
 from .guard import Guard, loopback
 from .http import application
 from .hub import Hub
@@ -29,14 +31,19 @@ from .logs import Log
 from .metrics import Metrics
 from .queue import Queue
 from .routes import frontend
-from .users import Users
-from .web import Server
+from .users import Accounts
+from .web import SERVER, Server
 from .worker import Worker
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line said. `keep`: none, classic, `lru N` or `ram GB`, or empty for the usual rule."""
+    """What the command line said.
+
+    listen: addresses, commas between them. keep: none, classic, `lru N` or `ram GB`, or empty for the usual rule; those
+    are rules for memory, so results are then stored on disk only where `cache` names a folder. base: a folder with
+    models, custom_nodes, input, output and user, for what is not said otherwise.
+    """
 
     listen: str = "127.0.0.1"
     port: int = 8188
@@ -56,6 +63,32 @@ class Options:
     upload_limit: int = 100 << 20
     workers: int = 1
     previews: str = "auto"
+    multi_user: bool = False
+    base: Path | None = None
+    packs: bool = True
+
+    @property
+    def addresses(self) -> list[str]:
+        return [one.strip() for one in self.listen.split(",") if one.strip()] or ["127.0.0.1"]
+
+    def under(self, name: str) -> Path | None:
+        """A folder of the base folder, if there is one."""
+        return None if self.base is None else self.base.expanduser() / name
+
+    @property
+    def pack_folders(self) -> list[Path]:
+        """Folders of packs: named ones, the base folder's, and those that extra_model_paths.yaml files name."""
+        if not self.packs:
+            return []
+        base = self.under("custom_nodes")
+        named = [
+            folder
+            for path in self.models
+            if path.suffix in (".yaml", ".yml")
+            for kind, folder, _ in read_yaml(path)
+            if kind == "custom_nodes"
+        ]
+        return [*([base] if base is not None else []), *self.custom_nodes, *named]
 
 
 def keeping(rule: str) -> Cache | None:
@@ -77,30 +110,34 @@ def token_for(options: Options) -> str | None:
     """None on this machine only, unless one is wished; elsewhere there is always one."""
     if options.token == "":
         raise InputError("the token is empty", remedy="Leave --token out, or give at least 16 letters.")
-    if options.token is not None or loopback(options.listen):
+    if options.token is not None or all(map(loopback, options.addresses)):
         return options.token
     return secrets.token_urlsafe(24)
 
 
 def assemble(options: Options, token: str | None) -> web.Application:
     """The application with all its parts. Raises ServerError."""
-    user = options.user or _user_folder()
+    if options.previews not in METHODS:
+        raise InputError("unknown preview method", got=options.previews, expected=", ".join(METHODS))
+    if options.cors == "*":
+        raise InputError("every page of the net would be let in", got="*", expected="a page: https://page.example")
+    user = options.user or options.under("user") or _user_folder()
+    base = options.under("models")
     engine = Engine(
-        models=options.models,
-        custom_nodes=options.custom_nodes,
+        models=[*([base] if base is not None else []), *options.models],
+        custom_nodes=options.pack_folders,
         device=options.device,
         dtype=options.dtype,
-        input_dir=options.input,
-        output_dir=options.output,
-        cache="off" if options.keep == "none" else options.cache or None,
+        input_dir=options.input or options.under("input"),
+        output_dir=options.output or options.under("output"),
+        cache="off" if options.keep == "none" else options.cache or ("off" if options.keep else None),
         keep=keeping(options.keep),
         metadata=options.metadata,
         workers=options.workers,
     )
     for folder in (engine.files.input_dir, engine.files.output_dir, user):
         folder.mkdir(parents=True, exist_ok=True)
-    queue, hub, metrics, users = Queue(user / "queue.sqlite"), Hub(), Metrics(), Users(user / "default")
-    users.prepare()
+    queue, hub, metrics = Queue(user / "queue.sqlite"), Hub(), Metrics()
     sweeping = threading.Thread(
         target=sweep, args=((engine.files.output_dir, engine.files.input_dir, user),), name="carrara-sweep", daemon=True
     )
@@ -115,7 +152,7 @@ def assemble(options: Options, token: str | None) -> web.Application:
         queue=queue,
         hub=hub,
         worker=Worker(engine, queue, hub, metrics, changed, options.previews),
-        users=users,
+        accounts=Accounts(user, options.multi_user),
         metrics=metrics,
         log=Log(),
         editor=frontend.found(),
@@ -158,24 +195,33 @@ async def _serve(options: Options) -> None:
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=3.0)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, options.listen, options.port)
-        try:
-            await site.start()
-        except OSError as error:
-            busy = error.errno == errno.EADDRINUSE
-            raise ServerError(
-                f"cannot listen on {options.listen}:{options.port}",
-                got=error.strerror,
-                remedy="Another program uses that port: choose one with --port." if busy else "Check --listen.",
-            ) from error
-        _announce(options, runner.addresses[0][1], token)
+        for address in options.addresses:
+            await _listen(runner, address, options.port)
+        port = int(runner.addresses[0][1])
+        bridge = app[SERVER].bridge
+        bridge.listen, bridge.port = options.addresses[0], port
+        _announce(options, port, token)
         await _told_to_stop()
     finally:
         await runner.cleanup()
 
 
+async def _listen(runner: web.AppRunner, address: str, port: int) -> None:
+    """Raises ServerError."""
+    try:
+        await web.TCPSite(runner, address, port).start()
+    except OSError as error:
+        busy = error.errno == errno.EADDRINUSE
+        raise ServerError(
+            f"cannot listen on {address}:{port}",
+            got=error.strerror,
+            remedy="Another program uses that port: choose one with --port." if busy else "Check --listen.",
+        ) from error
+
+
 def _announce(options: Options, port: int, token: str | None) -> None:
-    name = f"[{options.listen}]" if ":" in options.listen else options.listen
+    address = options.addresses[0]
+    name = f"[{address}]" if ":" in address else address
     query = "" if token is None else f"/?token={token}"
     print(f"Carrara listens on http://{name}:{port}{query}", flush=True)
     if token is not None and options.token is None:

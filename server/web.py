@@ -20,7 +20,7 @@ from .hub import Hub
 from .logs import Log
 from .metrics import Metrics
 from .queue import Queue
-from .users import Users
+from .users import Accounts, UnknownUser, User
 from .worker import Worker
 
 LOG = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Server:
     queue: Queue
     hub: Hub
     worker: Worker
-    users: Users
+    accounts: Accounts
     metrics: Metrics
     log: Log
     editor: Path | None = None
@@ -62,6 +62,11 @@ SERVER: web.AppKey[Server] = web.AppKey("server", Server)
 
 def of(request: web.Request) -> Server:
     return request.app[SERVER]
+
+
+def user_of(request: web.Request) -> User:
+    """Whose settings and files are meant. Raises UnknownUser."""
+    return of(request).accounts.user(request.headers.get("Comfy-User"))
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,15 @@ def names(value: Any) -> list[str]:
     return value
 
 
+def counted(request: web.Request, name: str) -> int | None:
+    """A whole number of the query, or an answer in the form of the histories."""
+    try:
+        return whole(request, name)
+    except web.HTTPBadRequest:
+        text = web.json_response({"error": f"{name} must be an integer"}).text
+        raise web.HTTPBadRequest(text=text, content_type="application/json") from None
+
+
 def whole(request: web.Request, name: str, default: int | None = None) -> int | None:
     """A whole number of the query."""
     text = request.query.get(name)
@@ -148,6 +162,8 @@ def status_of(error: CarraraError) -> int:
     """The HTTP status that one of our failures means."""
     if isinstance(error, PathEscape):
         return 403
+    if isinstance(error, UnknownUser):
+        return 401
     if isinstance(error, ModelNotFound | BadWeights):
         return 404
     if isinstance(error, StorageError):

@@ -8,12 +8,12 @@ from aiohttp import web
 
 from .. import protocol
 from ..jobs import FINAL
-from ..web import Route, json_object, names, of, whole
+from ..web import Route, counted, json_object, names, of
 
 
 async def get_history(request: web.Request) -> web.Response:
     """Finished jobs by id, oldest first: the last `max_items`, or as many after skipping `offset`."""
-    most, offset = whole(request, "max_items"), whole(request, "offset")
+    most, offset = counted(request, "max_items"), counted(request, "offset")
     last = None if most is None or most < 0 else most
     skip = None if offset is None or offset <= 0 else offset
     if last is not None and offset == 0:

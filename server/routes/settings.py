@@ -1,45 +1,56 @@
-"""The one user and the editor's settings."""
+"""Users and the editor's settings."""
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 
-from ..web import Route, json_body, json_object, of, problem
+from ...errors import InputError
+from ..web import Route, json_body, json_object, of, problem, user_of
 
 LONG_NAME = 500
 
 
 async def users(request: web.Request) -> web.Response:
-    """One user, whose files the server keeps."""
+    """Who there is. With one user, that the server keeps their files."""
+    accounts = of(request).accounts
+    if accounts.many:
+        return web.json_response({"storage": "server", "users": accounts.names()})
     return web.json_response({"storage": "server", "migrated": True})
 
 
 async def add_user(request: web.Request) -> web.Response:
-    """There is one user only."""
-    return web.json_response({"error": "This server has one user."}, status=400)
+    """Take in another user; the answer is the id."""
+    body = await json_object(request)
+    try:
+        id = await asyncio.to_thread(of(request).accounts.add, str(body.get("username") or ""))
+    except InputError as error:
+        return web.json_response({"error": error.message}, status=400)
+    return web.json_response(id)
 
 
 async def settings(request: web.Request) -> web.Response:
     """All settings."""
-    return web.json_response(of(request).users.settings())
+    return web.json_response(user_of(request).settings())
 
 
 async def change(request: web.Request) -> web.Response:
     """Merge settings into the stored ones."""
-    of(request).users.change(await json_object(request))
+    user_of(request).change(await json_object(request))
     return web.Response()
 
 
 async def setting(request: web.Request) -> web.Response:
     """One setting, or null."""
-    return web.json_response(of(request).users.settings().get(request.match_info["id"]))
+    return web.json_response(user_of(request).settings().get(request.match_info["id"]))
 
 
 async def change_one(request: web.Request) -> web.Response:
     """Store one setting."""
     if len(request.match_info["id"]) > LONG_NAME:
         raise problem(400, "invalid_request", "That name is too long.")
-    of(request).users.change({request.match_info["id"]: await json_body(request)})
+    user_of(request).change({request.match_info["id"]: await json_body(request)})
     return web.Response()
 
 

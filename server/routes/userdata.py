@@ -10,7 +10,7 @@ from aiohttp import web
 
 from ...nodes.store import write_file
 from ..users import info
-from ..web import Route, of, problem, read
+from ..web import Route, of, problem, read, user_of
 from .files import headers
 
 
@@ -20,7 +20,7 @@ def yes(request: web.Request, name: str, default: bool = False) -> bool:
 
 def existing(request: web.Request) -> Path:
     """The file that a path names; 404 if there is none, 403 if it lies outside."""
-    path = of(request).users.path(request.match_info["file"])
+    path = user_of(request).path(request.match_info["file"])
     if not path.is_file():
         raise problem(404, "not_found", "There is no such file.")
     return path
@@ -28,13 +28,13 @@ def existing(request: web.Request) -> Path:
 
 def answer(request: web.Request, path: Path) -> web.Response:
     """What a stored file is called, or all about it."""
-    name = path.relative_to(of(request).users.folder.resolve()).as_posix()
+    name = path.relative_to(user_of(request).folder.resolve()).as_posix()
     return web.json_response(info(path, name) if yes(request, "full_info") else name)
 
 
 async def listing(request: web.Request) -> web.Response:
     """Files of a folder: names, or everything about them, or names in parts."""
-    users, name = of(request).users, request.query.get("dir", "")
+    users, name = user_of(request), request.query.get("dir", "")
     if not name:
         raise problem(400, "invalid_request", "dir is missing.")
     folder = users.path(name)
@@ -52,7 +52,7 @@ async def listing(request: web.Request) -> web.Response:
 
 async def tree(request: web.Request) -> web.Response:
     """Files and folders below a folder."""
-    users = of(request).users
+    users = user_of(request)
     root = users.folder.resolve()
     folder = users.path(request.query.get("path", "").lstrip("/"))
     if not folder.is_dir():
@@ -77,7 +77,7 @@ async def get_file(request: web.Request) -> web.StreamResponse:
 
 async def user_css(request: web.Request) -> web.StreamResponse:
     """The user's own style sheet; an empty one if there is none, which keeps the editor's console clean."""
-    path = of(request).users.path("user.css")
+    path = user_of(request).path("user.css")
     if not path.is_file():
         return web.Response(content_type="text/css")
     return web.FileResponse(path, headers={"Content-Type": "text/css", "X-Content-Type-Options": "nosniff"})
@@ -85,7 +85,7 @@ async def user_css(request: web.Request) -> web.StreamResponse:
 
 async def put_file(request: web.Request) -> web.Response:
     """Store a file; with `overwrite=false` only if there is none."""
-    path = of(request).users.path(request.match_info["file"])
+    path = user_of(request).path(request.match_info["file"])
     data = await read(request, of(request).upload_limit)
     if path.is_dir():
         raise problem(400, "invalid_request", "That is a folder.")
@@ -103,7 +103,7 @@ async def delete_file(request: web.Request) -> web.Response:
 
 async def move_file(request: web.Request) -> web.Response:
     """Give a file another name; with `overwrite=false` only if that is free."""
-    source, target = existing(request), of(request).users.path(request.match_info["dest"])
+    source, target = existing(request), user_of(request).path(request.match_info["dest"])
     if target.is_dir():
         raise problem(400, "invalid_request", "That is a folder.")
     if target.exists() and not yes(request, "overwrite", True):

@@ -24,7 +24,7 @@ from carrara.server.hub import Hub
 from carrara.server.logs import Log
 from carrara.server.metrics import Metrics
 from carrara.server.queue import Queue
-from carrara.server.users import Users
+from carrara.server.users import Accounts
 from carrara.server.web import SERVER, Server
 from carrara.server.worker import Worker
 
@@ -124,8 +124,8 @@ def make(folder: Path, guard: Guard | None = None, editor: Path | None = None, *
     queue, hub, metrics = Queue(folder / "queue.sqlite"), Hub(), Metrics()
     queue.accepted = lambda: hub.status(queue.remaining())
     worker = Worker(engine, queue, hub, metrics, queue.accepted)
-    users = Users(folder / "user" / "default")
-    server = Server(engine, queue, hub, worker, users, metrics, Log(), editor, **more)
+    accounts = Accounts(folder / "user", more.pop("multi_user", False))
+    server = Server(engine, queue, hub, worker, accounts, metrics, Log(), editor, **more)
     app = application(server, guard or Guard())
 
     async def close(_: web.Application) -> None:

@@ -178,7 +178,7 @@ async def test_userdata(tmp_path: Path) -> None:
             answer = await client.get(base + path)
             return await answer.json() if answer.status == 200 else answer.status
 
-        assert await get("?dir=workflows") == 404
+        assert await get("?dir=workflows") == [] and await get("?dir=absent") == 404
         assert await get("") == 400
         assert await get("?dir=../..") == 403
         put = await client.post(f"{base}/workflows%2Fsub%2Fa.json", data=b'{"x": 1}')

@@ -373,7 +373,8 @@ async def test_a_fault_of_ours_is_not_told_in_full(tmp_path: Path) -> None:
         def broken() -> None:
             raise RuntimeError("secret words in /home/somebody")
 
-        object.__setattr__(parts(client), "users", type("Users", (), {"settings": staticmethod(broken)}))
+        user = type("User", (), {"settings": staticmethod(broken)})
+        parts(client).accounts.user = lambda id: user  # type: ignore[method-assign, assignment, return-value]
         answer = await client.get("/settings")
         text = await answer.text()
         assert answer.status == 500 and "secret" not in text and "Traceback" not in text
