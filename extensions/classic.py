@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..executor.spec import Choices, Hook, Input, NodeSpec, Range, Services
 from ..nodes.store import Files
 from .calling import calling
+from .contain import steady
 from .listing import declared, listing, slots, typed
 from .returned import inward
 
@@ -86,7 +87,7 @@ class Caller:
 
     def run(self, **given: Any) -> Any:
         ctx = given.pop(CONTEXT)
-        with calling(ctx, self.origin.host, self.origin.pack):
+        with calling(ctx, self.origin.host, self.origin.pack), steady():
             node = self.origin.host.instances.of(self.kind, ctx)
             result = getattr(node, node.FUNCTION)(**self.outward(given))
             return self.inward(result)

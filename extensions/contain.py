@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import ctypes
 import gc
 import logging
 import os
@@ -19,7 +20,7 @@ from ..errors import CarraraError
 
 
 class Hung(CarraraError):
-    """A pack was still busy when its time was over. Its thread goes on, the engine does not wait for it."""
+    """A pack was still busy when its time was over. The engine does not wait for it."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ def bounded(work: Callable[[], Any], seconds: float, name: str) -> Outcome:
     thread.join(seconds)
     if outcome:
         return outcome[0]
+    if thread.ident is not None:  # ends loops in Python; what waits in C goes on until it returns
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit))
     return Outcome(error=Hung(f"it was still busy after {seconds:g} s", remedy="CARRARA_PACK_SECONDS gives it longer."))
 
 
@@ -167,3 +170,20 @@ def _restore_torch(before: dict[str, Any], notes: list[str]) -> None:
     for key, value in before.items():
         if now[key] != value:
             put[key](value)
+
+
+@contextmanager
+def steady() -> Iterator[None]:
+    """What a foreign node changes of torch's defaults while it runs is put back, for the nodes after it."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
+    dtype, grad = torch.get_default_dtype(), torch.is_grad_enabled()
+    try:
+        yield
+    finally:
+        if torch.get_default_dtype() is not dtype:
+            torch.set_default_dtype(dtype)
+        if torch.is_grad_enabled() is not grad:
+            torch.set_grad_enabled(grad)

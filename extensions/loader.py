@@ -25,7 +25,7 @@ from .imports import Space
 from .packs import Pack, entries
 from .webs import webs
 
-SECONDS = 120.0
+SECONDS = 60.0
 PRESTARTUP = "prestartup_script.py"
 
 

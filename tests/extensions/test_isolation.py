@@ -61,10 +61,39 @@ def test_a_pack_that_fails_is_listed_and_the_others_load(tmp_path: Path, source:
 
 def test_a_pack_that_hangs_is_left_behind(tmp_path: Path) -> None:
     begun = time.monotonic()
-    packs = load(tmp_path, 0.5, hung="import time\nwhile True: time.sleep(0.01)", good=GOOD)
+    packs = load(tmp_path, 0.5, hung="while True: pass", good=GOOD)
     assert time.monotonic() - begun < 10
     assert "still busy after 0.5 s" in packs["hung"].reason
     assert packs["good"].loaded
+    for _ in range(200):
+        if not any(thread.name == "pack hung" for thread in threading.enumerate()):
+            break
+        time.sleep(0.02)
+    else:
+        pytest.fail("its loop still runs")
+
+
+def test_what_a_node_does_to_torch_ends_with_it(tmp_path: Path) -> None:
+    source = """
+        import torch
+        class Wild:
+            INPUT_TYPES = classmethod(lambda cls: {"required": {}})
+            RETURN_TYPES, FUNCTION, OUTPUT_NODE = ("INT",), "go", True
+            def go(self):
+                torch.set_default_dtype(torch.float64)
+                torch.set_grad_enabled(True)
+                return (1,)
+        class After:
+            INPUT_TYPES = classmethod(lambda cls: {"required": {"x": ("INT", {})}})
+            RETURN_TYPES, FUNCTION, OUTPUT_NODE = ("STRING",), "go", True
+            def go(self, x):
+                return (f"{torch.ones(1).dtype} {torch.is_grad_enabled()}",)
+        NODE_CLASS_MAPPINGS = {"Wild": Wild, "After": After}
+    """
+    worlds.write(tmp_path / "custom_nodes" / "wild", {"__init__.py": source})
+    graph = {"1": {"class_type": "Wild", "inputs": {}}, "2": {"class_type": "After", "inputs": {"x": ["1", 0]}}}
+    with Engine(custom_nodes=[tmp_path / "custom_nodes"], cache="off") as engine:
+        assert engine.run(graph).values["2"] == ("torch.float32 False",)
 
 
 def test_the_process_is_as_before(tmp_path: Path) -> None:
