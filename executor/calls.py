@@ -6,9 +6,8 @@ element; a node with `list[T]` inputs is called once with whole lists.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import EnumType
 from inspect import iscoroutinefunction
 from typing import Any
 
@@ -29,18 +28,19 @@ class Recipe:
     plain: by passing values, and no more. waits: on an event loop.
     """
 
-    __slots__ = ("enums", "lazy", "lists", "named", "plain", "raw", "spec", "waits", "wrapped")
+    __slots__ = ("casts", "lazy", "lists", "named", "plain", "raw", "spec", "waits", "wrapped")
 
     def __init__(self, spec: NodeSpec) -> None:
         self.spec = spec
-        self.enums: dict[str, EnumType] = {i.param: i.enum for i in spec.plain if i.enum is not None}
+        casts = ((i.param, i.cast or i.enum) for i in spec.plain)
+        self.casts: dict[str, Callable[[Any], Any]] = {param: cast for param, cast in casts if cast is not None}
         self.lazy = frozenset(i.param for i in spec.plain if i.lazy)
-        self.wrapped = self.lazy if spec.needs is None else frozenset[str]()
         self.raw = frozenset(i.param for i in spec.plain if i.raw_link)
+        self.wrapped = self.lazy - self.raw if spec.needs is None else frozenset[str]()
         self.lists = frozenset(i.param for i in spec.plain if i.is_list)
         self.named = frozenset(i.param for i in spec.plain)
         self.waits = spec.is_async or (spec.needs is not None and iscoroutinefunction(spec.needs.function))
-        special = (self.enums, self.lazy, self.raw, spec.dynamic, spec.input_is_list, spec.context, spec.hidden)
+        special = (self.casts, self.lazy, self.raw, spec.dynamic, spec.input_is_list, spec.context, spec.hidden)
         self.plain = not (self.waits or any(special) or any(o.is_list for o in spec.outputs))
 
 
@@ -194,20 +194,20 @@ class Job:
                 if isinstance(value, Blocker):
                     return value
             if name in lists or name not in named:
-                enum = self.recipe.enums.get(name)
-                arguments[name] = list(values) if enum is None else [enum(v) for v in values]
+                cast = self.recipe.casts.get(name)
+                arguments[name] = list(values) if cast is None else [cast(v) for v in values]
             elif values:
-                enum = self.recipe.enums.get(name)
-                arguments[name] = values[0] if enum is None else enum(values[0])
+                cast = self.recipe.casts.get(name)
+                arguments[name] = values[0] if cast is None else cast(values[0])
         return self._lazily(arguments, [None])
 
     def _ready(self, arguments: dict[str, Any]) -> dict[str, Any] | Blocker:
         for value in arguments.values():
             if isinstance(value, Blocker):
                 return value
-        for name, enum in self.recipe.enums.items():
+        for name, cast in self.recipe.casts.items():
             if arguments.get(name) is not None:
-                arguments[name] = enum(arguments[name])
+                arguments[name] = cast(arguments[name])
         return self._lazily(arguments, None)
 
     def _lazily(self, arguments: dict[str, Any], absent: Any) -> dict[str, Any]:
@@ -261,10 +261,19 @@ def gather(
             if many is not None:
                 output.extend(many)
             elif port.is_list and not isinstance(value, Blocker):
-                output.extend(value)
+                output.extend(value if not grown or linked is None else _linked(value, linked))
             else:
                 output.append(value)
     return Done(outputs, _merged(shows), tuple(files), skipped, blocked)
+
+
+def _linked(items: list[Any], linked: Callable[[Any], Any]) -> Iterator[Any]:
+    """A list with links in it; what is blocked without a word is left out."""
+    for item in items:
+        found = linked(item)
+        for value in (item,) if found is None else found:
+            if value != SILENT if type(value) is Blocker else True:
+                yield value
 
 
 def unpack(spec: NodeSpec, result: Any) -> tuple[tuple[Any, ...], Mapping[str, Any] | None, tuple[str, ...]]:

@@ -89,7 +89,8 @@ class Blocker:
 class Expand:
     """A node that turns into a piece of graph.
 
-    `nodes` is in API form under new ids; an entry of `result` that is `[id, slot]` of one of them is a link.
+    `nodes` is in API form under new ids; an entry of `result` that is `[id, slot]` of one of them is a link, and so is
+    an item of such a list for an output that is a list.
     """
 
     nodes: Mapping[str, Mapping[str, Any]]
@@ -127,3 +128,23 @@ class Lazy(Generic[T]):
         if not self._ready:
             raise NeedsInput(self._name)
         return self._value  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class Raw(Generic[T]):
+    """An input given as its link instead of its value: `body: Raw[Image]`. Nothing is evaluated for it.
+
+    For nodes that turn into a graph: `link` names an output in what `Expand` is given.
+    """
+
+    node: str
+    slot: int
+
+    @property
+    def link(self) -> list[Any]:
+        return [self.node, self.slot]
+
+    @staticmethod
+    def of(value: Any) -> Any:
+        """From a link as files write it; anything else is a value, and stays one."""
+        return Raw(*value) if isinstance(value, list) and len(value) == 2 else value

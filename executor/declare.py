@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Any, NoReturn
 
 from ..errors import DeclarationError
-from .context import Blocker, Context, Expand, Lazy, Shown
+from .context import Blocker, Context, Expand, Lazy, Raw, Shown
 from .dynamic import MATCH, autogrow, dynamic_combo
 from .ports import (
     Autogrow,
@@ -125,6 +125,10 @@ class Reader:
         if lazy:
             hint, more = self.split(typing.get_args(hint)[0])
             said = [*more, *said]
+        raw = typing.get_origin(hint) is Raw
+        if raw:
+            hint, more = self.split(typing.get_args(hint)[0])
+            said = [*more, *said]
         is_list = typing.get_origin(hint) is list
         if is_list:
             hint, more = self.split(typing.get_args(hint)[0])
@@ -152,7 +156,7 @@ class Reader:
             self.fail(f"{name} has a Range but is {socket}", "Range goes with int or float.")
         if text is not None and socket != "STRING":
             self.fail(f"{name} has Text but is {socket}", "Text goes with str.")
-        widget = all(t in WIDGETS or t == "*" for t in socket.split(","))
+        widget = all(t in WIDGETS or t in ("*", MATCH) for t in socket.split(","))
         known = socket in WIDGETS
         if has_default and default is not None and not known and socket != "*":
             self.fail(f"{name} is a socket and cannot have a default", f"Write `{name}: {socket} | None = None`.")
@@ -173,7 +177,9 @@ class Reader:
             text=text,
             choices=choices,
             enum=enum,
-            lazy=lazy,
+            lazy=lazy or raw,
+            raw_link=raw,
+            cast=Raw.of if raw else None,
             is_list=is_list,
             checked=choices is None or not choices.open,
             tooltip=" ".join(s for s in said if isinstance(s, str)),

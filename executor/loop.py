@@ -314,8 +314,10 @@ class Run:
         for result in grown.results:
             for value in result.result if type(result) is Expand else ():
                 link = as_link(value, self.nodes)
-                if link is not None:
-                    found[self.planner.same(link.node)] = None
+                inner = value if link is None and type(value) is list else ()
+                for one in (link, *(as_link(item, self.nodes) for item in inner)):
+                    if one is not None:
+                        found[self.planner.same(one.node)] = None
         return list(found)
 
     def harvest(self, id: str) -> None:

@@ -163,7 +163,8 @@ class Input:
     """One input of a node. `name` is public, `param` the Python parameter.
 
     type: socket name; COMBO for choices. `widget`: literals are accepted. grow, modes, shows: a dynamic input, which
-    stands for others whose names begin with its own and a dot (see dynamic.py). config: what the editor is told, where
+    stands for others whose names begin with its own and a dot (see dynamic.py). enum, cast: make of a value what the
+    function gets. config: what the editor is told, where
     it is not made from the rest.
     """
 
@@ -178,6 +179,7 @@ class Input:
     text: Text | None = None
     choices: Choices | None = None
     enum: EnumType | None = None
+    cast: Callable[[Any], Any] | None = None
     lazy: bool = False
     raw_link: bool = False
     is_list: bool = False

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..errors import UnknownNode
+from .graph import walk
 
 
 class Lineage:
@@ -68,3 +69,25 @@ class DynPrompt:
 
     def get_display_node_id(self, node_id: str) -> str:
         return self._lineage.display(node_id)
+
+    def between(self, start: str, ends: Iterable[str]) -> list[str]:
+        """Nodes on a way from `start` to one of `ends`, each after what it needs; `start` is not among them."""
+
+        def needs(id: str) -> list[str]:
+            return [] if id == start else self._sources(id)
+
+        order, _ = walk(ends, needs)
+        found: dict[str, None] = {}
+        for id in order:
+            if id != start and any(source == start or source in found for source in self._sources(id)):
+                found[id] = None
+        return list(found)
+
+    def _sources(self, id: str) -> list[str]:
+        inputs = self.get_node(id).get("inputs", {}).values()
+        return [value[0] for value in inputs if is_link(value) and self.has_node(value[0])]
+
+
+def is_link(value: Any) -> bool:
+    """Whether an input in API form is a link."""
+    return type(value) is list and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], int | float)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from typing import Any as _Any
 
 from ..errors import DeclarationError
-from .context import Blocker, Context, Expand, Lazy, Listing, NeedsInput, Services, Shown
+from .context import Blocker, Context, Expand, Lazy, Listing, NeedsInput, Raw, Services, Shown
 from .declare import Reader
 from .dynamic import autogrow, dynamic_combo, dynamic_slot
 from .ports import (
@@ -37,6 +37,7 @@ from .ports import (
     Upload,
     spec_of,
 )
+from .prompt import DynPrompt, is_link
 from .views import object_info
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ __all__ = [
     "Catalog",
     "Choices",
     "Context",
+    "DynPrompt",
     "Expand",
     "Extra",
     "Hidden",
@@ -71,6 +73,7 @@ __all__ = [
     "Output",
     "Port",
     "Range",
+    "Raw",
     "Services",
     "Shown",
     "Text",
@@ -78,6 +81,7 @@ __all__ = [
     "autogrow",
     "dynamic_combo",
     "dynamic_slot",
+    "is_link",
     "node",
     "object_info",
     "spec_of",

@@ -12,6 +12,7 @@ def catalogue() -> Catalog:
         conditioning,
         controlnet,
         custom_sampling,
+        flow,
         guidance,
         guiders,
         image_batch,
@@ -26,6 +27,7 @@ def catalogue() -> Catalog:
         latent_math,
         latent_operations,
         latents,
+        lists,
         loaders,
         logic,
         lora,
@@ -76,5 +78,7 @@ def catalogue() -> Catalog:
         masks,
         primitives,
         logic,
+        flow,
+        lists,
         strings,
     )
