@@ -162,7 +162,7 @@ CORE: Mapping[str, tuple[Row, ...]] = {
     "comfy_extras.nodes_mochi": _rows("EmptyMochiLatentVideo generate"),
     "comfy_extras.nodes_model_advanced": _rows("""
         ModelSamplingDiscrete|ModelSamplingSD3|ModelSamplingContinuousEDM|ModelSamplingContinuousV patch
-        ModelSamplingFlux|RescaleCFG|ModelComputeDtype patch
+        ModelSamplingFlux|ModelSamplingStableCascade|RescaleCFG|ModelComputeDtype patch
         ModelSamplingAuraFlow patch_aura
     """),
     "comfy_extras.nodes_model_downscale": _rows("PatchModelAddDownscale patch"),
@@ -190,6 +190,7 @@ CORE: Mapping[str, tuple[Row, ...]] = {
         ImageBlur=Blur blur
         ImageSharpen=Sharpen sharpen
         ImageQuantize=Quantize quantize
+        BatchImagesNode|BatchMasksNode|BatchLatentsNode|ResizeImageMaskNode execute
     """),
     "comfy_extras.nodes_preview_any": _rows("PreviewAny main"),
     "comfy_extras.nodes_primitive": _rows("""
@@ -199,7 +200,14 @@ CORE: Mapping[str, tuple[Row, ...]] = {
     "comfy_extras.nodes_qwen": _rows("EmptyQwenImageLayeredLatentImage execute"),
     "comfy_extras.nodes_rebatch": _rows("RebatchLatents=LatentRebatch|RebatchImages=ImageRebatch rebatch"),
     "comfy_extras.nodes_sag": _rows("SelfAttentionGuidance patch"),
-    "comfy_extras.nodes_sd3": _rows("EmptySD3LatentImage generate"),
+    "comfy_extras.nodes_sd3": _rows("""
+        EmptySD3LatentImage generate
+        SkipLayerGuidanceSD3 skip_guidance_sd3
+    """),
+    "comfy_extras.nodes_slg": _rows("""
+        SkipLayerGuidanceDiT skip_guidance
+        SkipLayerGuidanceDiTSimple skip_guidance
+    """),
     "comfy_extras.nodes_stable_cascade": _rows("StableCascade_EmptyLatentImage generate"),
     "comfy_extras.nodes_string": _rows("""
         StringConcatenate|StringSubstring|StringLength|CaseConverter|StringTrim|StringReplace|StringContains execute

@@ -104,6 +104,17 @@ def get_public_user_directory(user_id: str) -> str | None:
     return None if not user_id or user_id.startswith("__") else os.path.join(user_directory, user_id)  # noqa: PTH118
 
 
+def get_input_subfolders() -> list[str]:
+    """Folders below the input folder, by relative name, sorted."""
+    root = Path(get_input_directory())
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_dir())
+
+
+def is_within_directory(path: str, directory: str) -> bool:
+    """Whether a path stays in a folder once links are followed."""
+    return Path(path).resolve().is_relative_to(Path(directory).resolve())
+
+
 def get_directory_by_type(type_name: str) -> str | None:
     by_type = {"output": get_output_directory, "temp": get_temp_directory, "input": get_input_directory}
     return by_type[type_name]() if type_name in by_type else None
@@ -188,6 +199,11 @@ def get_full_path_or_raise(folder_name: str, filename: str) -> str:
     if path is None:
         raise FileNotFoundError(f"there is no file {filename!r} among the {folder_name}")
     return path
+
+
+def invalidate_cache(folder_name: str) -> None:
+    """List that kind anew next time."""
+    filename_list_cache.pop(map_legacy(folder_name), None)
 
 
 def get_filename_list(folder_name: str) -> list[str]:

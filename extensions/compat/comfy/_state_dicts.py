@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -52,6 +53,24 @@ def convert_sd_to(state_dict: dict[str, Tensor], dtype: torch.dtype) -> dict[str
     for key, value in list(state_dict.items()):
         state_dict[key] = value.to(dtype)
     return state_dict
+
+
+def swap_scale_shift(weight: Tensor) -> Tensor:
+    """The two halves of a modulation the other way round."""
+    return torch.cat(weight.chunk(2, dim=0)[::-1], dim=0)
+
+
+def pack_latents(latents: Sequence[Tensor]) -> tuple[Tensor, list[torch.Size]]:
+    """Latents of different shapes in one line: b 1 n, and their shapes."""
+    return torch.cat([x.flatten(1)[:, None] for x in latents], dim=-1), [x.shape for x in latents]
+
+
+def unpack_latents(combined_latent: Tensor, latent_shapes: Sequence[Sequence[int]]) -> list[Tensor]:
+    """The latents again; a single one is as it was given."""
+    if len(latent_shapes) < 2:
+        return [combined_latent]
+    parts = combined_latent.split([math.prod(shape[1:]) for shape in latent_shapes], dim=-1)
+    return [part.reshape(len(part), *shape[1:]) for part, shape in zip(parts, latent_shapes, strict=True)]
 
 
 _OUTER = {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import threading
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -83,7 +85,9 @@ XFORMERS_IS_AVAILABLE = XFORMERS_ENABLED_VAE = False
 XFORMERS_VERSION = ""
 ENABLE_PYTORCH_ATTENTION = True
 FLOAT8_TYPES = get_supported_float8_types()
-FORCE_FP32 = _compute.dtype == "fp32"
+FORCE_FP32, FORCE_FP16 = _compute.dtype == "fp32", _compute.dtype == "fp16"
+WINDOWS = os.name == "nt"
+EXTRA_RESERVED_VRAM = 0
 DISABLE_SMART_MEMORY = SUPPORT_FP8_OPS = PRIORITIZE_FP16 = False
 MIN_WEIGHT_MEMORY_RATIO = 0.0
 NUM_STREAMS = 0
@@ -184,6 +188,11 @@ def _format(role: str, weight_dtype: torch.dtype | None, allowed: Any) -> torch.
         return wanted
     halves = [kind for kind in allowed if kind in _HALVES]
     return halves[0] if wanted in _HALVES and halves else torch.float32
+
+
+def intermediate_dtype() -> torch.dtype:
+    """What latents and pictures between nodes are in."""
+    return torch.float32
 
 
 def unet_dtype(
@@ -304,6 +313,14 @@ def soft_empty_cache(force: bool = False) -> None:
         torch.cuda.ipc_collect()
 
 
+def pin_memory(tensor: Tensor) -> bool:
+    """Whether the tensor was put where a GPU can fetch it: never."""
+    return False
+
+
+unpin_memory = pin_memory
+
+
 def resolve_lowvram_weight(weight: Tensor, model: Any = None, key: str | None = None) -> Tensor:
     return weight
 
@@ -311,6 +328,7 @@ def resolve_lowvram_weight(weight: Tensor, model: Any = None, key: str | None = 
 # --- interruption --------------------------------------------------------------------------------------------
 
 InterruptProcessingException = Interrupted
+interrupt_processing_mutex = threading.RLock()
 interrupt_processing = False
 
 

@@ -149,3 +149,11 @@ def test_content_types(fp: ModuleType) -> None:
     assert fp.filter_files_content_types(names, ["image"]) == ["a.png", "d.webp"]
     assert fp.filter_files_content_types(names, ["video", "audio"]) == ["b.mp4", "c.wav"]
     assert fp.filter_files_content_types(names, ["model"]) == ["g.fbx"]
+
+
+def test_folders_of_the_input(fp: ModuleType, tmp_path: Path) -> None:
+    put(tmp_path / "input" / "b" / "c" / "x.png")
+    put(tmp_path / "input" / "a" / "x.png")
+    assert fp.get_input_subfolders() == ["a", "b", os.path.join("b", "c")]  # noqa: PTH118
+    assert fp.is_within_directory(str(tmp_path / "input" / "b"), str(tmp_path / "input"))
+    assert not fp.is_within_directory(str(tmp_path / "input" / ".." / "x"), str(tmp_path / "input"))

@@ -230,6 +230,15 @@ def test_batches(utils: ModuleType) -> None:
     assert utils.resize_list_to_batch_size(["a", "b"], 4) == ["a", "a", "b", "b"]
 
 
+def test_latents_in_one_line(utils: ModuleType) -> None:
+    latents = [torch.rand(2, 4, 3, 5), torch.rand(2, 8, 7)]
+    line, shapes = utils.pack_latents(latents)
+    assert line.shape == (2, 1, 60 + 56)
+    assert all(map(torch.equal, utils.unpack_latents(line, shapes), latents))
+    assert utils.unpack_latents(line, shapes[:1]) == [line]
+    assert utils.swap_scale_shift(torch.arange(4)).tolist() == [2, 3, 0, 1]
+
+
 def test_attributes(utils: ModuleType) -> None:
     net = torch.nn.Sequential(torch.nn.Linear(2, 2))
     weight = utils.get_attr(net, "0.weight")

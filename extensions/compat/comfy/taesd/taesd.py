@@ -8,9 +8,17 @@ import torch
 from torch import Tensor, nn
 
 from .....models.load import open_weights
-from .....models.vae.taesd import TAESDConfig, TAESDDecoder, TAESDEncoder
+from .....models.vae.taesd import Clamp, TAESDConfig, TAESDDecoder, TAESDEncoder
 
-__all__ = ["TAESD", "TAESDConfig", "TAESDDecoder", "TAESDEncoder"]
+__all__ = ["TAESD", "Clamp", "Decoder", "Encoder"]
+
+
+def Encoder(latent_channels: int = 4) -> nn.Module:
+    return TAESDEncoder(TAESDConfig(latent_channels))
+
+
+def Decoder(latent_channels: int = 4) -> nn.Module:
+    return TAESDDecoder(TAESDConfig(latent_channels))
 
 
 class TAESD(nn.Module):
@@ -20,9 +28,8 @@ class TAESD(nn.Module):
         self, encoder_path: str | Path | None = None, decoder_path: str | Path | None = None, latent_channels: int = 4
     ) -> None:
         super().__init__()
-        config = TAESDConfig(latent_channels)
-        self.taesd_encoder = TAESDEncoder(config)
-        self.taesd_decoder = TAESDDecoder(config)
+        self.taesd_encoder = Encoder(latent_channels)
+        self.taesd_decoder = Decoder(latent_channels)
         self.vae_scale = nn.Parameter(torch.tensor(1.0), requires_grad=False)
         self.vae_shift = nn.Parameter(torch.tensor(0.0), requires_grad=False)
         for net, path in ((self.taesd_encoder, encoder_path), (self.taesd_decoder, decoder_path)):
