@@ -22,7 +22,7 @@ class Conductor(Protocol):
 
     def conduct(
         self, guider: Guider, noise: Noise, sampler: Sampler, sigmas: Sequence[float], latent: Latent,
-        residency: Residency, on_step: Callable[[Step], None] | None,
+        residency: Residency, on_step: Callable[[Step], None] | None, before: Callable[[], None] | None,
     ) -> Result: ...  # fmt: skip
 
 
@@ -30,7 +30,7 @@ class Steering(Conductor, Protocol):
     """What other people hung on a model."""
 
     def asking(
-        self, guider: Guider, canvas: Canvas, residency: Residency, *, both: bool
+        self, guider: Guider, canvas: Canvas, residency: Residency, *, both: bool, before: Callable[[], None] | None
     ) -> AbstractContextManager[Ask]:
         """As `denoiser.denoising`."""
         ...

@@ -63,7 +63,7 @@ def denoising(
     """
     model, mix = guider.model, guider.mix
     if model.steered is not None:
-        with model.steered.asking(guider, canvas, residency, both=both) as steered:
+        with model.steered.asking(guider, canvas, residency, both=both, before=before) as steered:
             yield steered
         return
     levels = model.sampling.levels

@@ -73,7 +73,7 @@ def run(
         return Result(latent, latent)
     conductor = conductor_of(guider, sampler)
     if conductor is not None:
-        return conductor.conduct(guider, noise, sampler, sigmas, latent, residency, on_step)
+        return conductor.conduct(guider, noise, sampler, sigmas, latent, residency, on_step, before)
     model = guider.model
     path = model.sampling.path
     start = fitted(latent.samples, model.latent)

@@ -72,6 +72,9 @@ class Caller:
         given |= self._more(entries)
         inside = self._inside(entries, sides)
         given["transformer_options"] = inside
+        before = self.model.__dict__.get("before") if hasattr(self.model, "__dict__") else None
+        if before is not None:
+            before()
         control = entries[0].get("control")
         if control is not None:
             given["control"] = control.get_control(batch.noisy, timestep, given, len(sides), inside)

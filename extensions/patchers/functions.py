@@ -92,7 +92,7 @@ def run(
     """Carry x down the levels by a sampler of ours, asking a model of theirs."""
     extra = dict(extra_args or {})
     levels = [float(sigma) for sigma in sigmas]
-    both = isinstance(sampler, Row) and sampler.cfg_pp
+    both = isinstance(sampler, Row) and (sampler.cfg_pp or sampler.asks_uncond)
     seen: list[Estimates] = []
     if "model_options" in extra:
         extra["model_options"] = _watched(extra["model_options"], seen, both)

@@ -14,11 +14,15 @@ from ...samplers.integrate import Estimates
 from .inside import written
 from .levels import level_of
 from .options import Options, with_function
+from .sampling import sampling_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ...samplers.inpaint import Gradual
+
 PRE, CFG, POST = "sampler_pre_cfg_function", "sampler_cfg_function", "sampler_post_cfg_function"
+MASK = "denoise_mask_function"
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +100,19 @@ class OurLook:
         own = 2 if self.text is not None else -1
         found = Found(args["input"], estimates, level_of(args["sigma"]), Call(), again, own)
         return looking.follow(found)  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, eq=False)
+class OurMasking:
+    """How a model of ours reads a grey mask. straight: the host's class that marks flows."""
+
+    part: Gradual
+    straight: type
+
+    def __call__(self, sigma: Tensor, denoise_mask: Tensor, extra_options: Mapping[str, Any]) -> Tensor:
+        model = extra_options["model"].inner_model
+        levels = sampling_of(model.model_sampling, self.straight).levels
+        return self.part.start(denoise_mask, levels, extra_options["sigmas"].tolist())(level_of(sigma))
 
 
 def guided(options: Options, guiding: Guiding, looks: tuple[Look, ...] = ()) -> Options:

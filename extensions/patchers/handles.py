@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ...models.handles import Model
 from ...models.layers.call import AttentionPatches, Call
 from ...samplers.guides import Guiding, Plain
-from .guiding import CFG, guided
+from .guiding import CFG, OurMasking, guided
 from .inside import written
 from .network import INSIDE
 from .options import signature
@@ -40,6 +40,7 @@ def outward(host: Host, model: Model) -> Any:
     module = host.modules.load("comfy.model_patcher")
     made = new(host, module, model)
     made.model_options = guided({"transformer_options": written(model.call, {})}, model.guiding, model.looks)
+    _masking(host, made, model)
     remember(made, model)
     return made
 
@@ -121,9 +122,17 @@ def again(host: Host, model: Model, steered: Any) -> Any:
     if replaced:
         made.model_options.pop(CFG, None)
     made.model_options = guided(made.model_options, more, model.looks[len(old.looks) :])
+    if model.masking is not old.masking:
+        _masking(host, made, model)
     made.given = model.but(steered=None)
     remember(made, model)
     return made
+
+
+def _masking(host: Host, patcher: Any, model: Model) -> None:
+    if model.masking is not None:
+        masking = OurMasking(model.masking, host.modules.load("comfy.model_sampling").CONST)
+        patcher.set_model_denoise_mask_function(masking)
 
 
 def _weights(host: Host, patcher: Any, old: Model, model: Model) -> None:

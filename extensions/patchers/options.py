@@ -167,7 +167,7 @@ def patches_to(options: Options, device: Any) -> None:
             if hasattr(patch, "to"):
                 at[block] = patch.to(device)
     wrapper = options.get("model_function_wrapper")
-    if hasattr(wrapper, "to"):
+    if wrapper is not None and hasattr(wrapper, "to"):
         options["model_function_wrapper"] = wrapper.to(device)
 
 

@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from ..host import Host
 
 OnStep = Callable[[Step], None]
+Before = Callable[[], None]
 
 
 def conducted(
     host: Host, guider: Any, noise: Noise, sampler: Sampler, sigmas: Sequence[float], latent: Latent,
-    on_step: OnStep | None,
+    on_step: OnStep | None, before: Before | None = None,
 ) -> Result:  # fmt: skip
     """A whole run the ecosystem's way. guider: ours, or one of theirs in our form."""
     import torch
@@ -48,14 +49,30 @@ def conducted(
             on_step(Step(index, total, sigmas[min(index, len(sigmas) - 1)], x, denoised))
 
     chosen = sampler.theirs if isinstance(sampler, TheirSampler) else host.border.outward(SamplerChoice(sampler))
-    out = theirs.sample(
-        first, start, chosen, levels, denoise_mask=latent.noise_mask, callback=callback, disable_pbar=True,
-        seed=noise.seed,
-    )  # fmt: skip
+    with interruptible(theirs, before):
+        out = theirs.sample(
+            first, start, chosen, levels, denoise_mask=latent.noise_mask, callback=callback, disable_pbar=True,
+            seed=noise.seed,
+        )  # fmt: skip
     done = latent.with_samples(out.float().cpu())
     if last is None:
         return Result(done, done)
     return Result(done, latent.with_samples(out_of_model(last, form).float().cpu()))
+
+
+@contextmanager
+def interruptible(guider: Any, before: Before | None) -> Iterator[None]:
+    """`before` is called ahead of each network call inside."""
+    model = getattr(getattr(guider, "model_patcher", None), "model", None)
+    if before is None or model is None:
+        yield
+        return
+    last = model.__dict__.get("before")
+    model.__dict__["before"] = before
+    try:
+        yield
+    finally:
+        model.__dict__["before"] = last
 
 
 def guider_of(host: Host, guider: Any) -> Any:
@@ -133,14 +150,16 @@ class Steered:
 
     def conduct(
         self, guider: Guider, noise: Noise, sampler: Sampler, sigmas: Sequence[float], latent: Latent,
-        residency: Residency, on_step: OnStep | None,
+        residency: Residency, on_step: OnStep | None, before: Before | None = None,
     ) -> Result:  # fmt: skip
-        return conducted(self.host, guider, noise, sampler, sigmas, latent, on_step)
+        return conducted(self.host, guider, noise, sampler, sigmas, latent, on_step, before)
 
     @contextmanager
-    def asking(self, guider: Guider, canvas: Canvas, residency: Residency, *, both: bool = False) -> Iterator[Ask]:
+    def asking(
+        self, guider: Guider, canvas: Canvas, residency: Residency, *, both: bool = False, before: Before | None = None
+    ) -> Iterator[Ask]:
         theirs = guider_of(self.host, guider)
-        with theirs.prepared(canvas.latent, canvas.mask) as options:
+        with interruptible(theirs, before), theirs.prepared(canvas.latent, canvas.mask) as options:
 
             def ask(x: Tensor, sigma: float) -> Estimates:
                 seen: list[Estimates] = []
@@ -173,9 +192,9 @@ class TheirSampler:
 
     def conduct(
         self, guider: Guider, noise: Noise, sampler: Sampler, sigmas: Sequence[float], latent: Latent,
-        residency: Residency, on_step: OnStep | None,
+        residency: Residency, on_step: OnStep | None, before: Before | None = None,
     ) -> Result:  # fmt: skip
-        return conducted(self.host, guider, noise, sampler, sigmas, latent, on_step)
+        return conducted(self.host, guider, noise, sampler, sigmas, latent, on_step, before)
 
     def run(
         self, ask: Ask, x: Tensor, sigmas: Sequence[float], path: Path, seed: int, on_step: OnStep | None = None
@@ -241,7 +260,7 @@ class TheirGuider:
 
     def conduct(
         self, guider: Any, noise: Noise, sampler: Sampler, sigmas: Sequence[float], latent: Latent,
-        residency: Residency, on_step: OnStep | None,
+        residency: Residency, on_step: OnStep | None, before: Before | None = None,
     ) -> Result:  # fmt: skip
-        return conducted(self.host, self, noise, sampler, sigmas, latent, on_step)
+        return conducted(self.host, self, noise, sampler, sigmas, latent, on_step, before)
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ...models.blueprint import Blueprint
     from ...models.patch import Patch
+    from ...models.scaled import Scaled
 
 Entry = tuple[float, Any, float, Any, Any]
 
@@ -144,7 +145,7 @@ def _same(value: Any, **_: Any) -> Any:
 class OurPatch:
     """One key of a patch of ours, in the form of an adapter."""
 
-    patch: Patch
+    patch: Patch | Scaled
     key: str
     name: str = "carrara"
     loaded_keys: frozenset[str] = frozenset()
