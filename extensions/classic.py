@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..executor.spec import Choices, Hook, Input, NodeSpec, Range, Services
 from ..nodes.store import Files
 from .calling import calling
 from .contain import steady
-from .listing import declared, listing, slots, typed
+from .listing import declared, listing, slots, typed, undeclared
 from .returned import inward
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ def spec_of(id: str, kind: type, origin: Origin, title: str | None = None) -> No
     """Read a class. Whatever its INPUT_TYPES raises comes through: such a node is left out."""
     types = declared(kind)
     hidden, more = _hidden(types["hidden"])
+    unlisted = undeclared(kind, {**types["required"], **types["optional"]})
+    more += [replace(_input(kind, name, config, False), checked=False) for name, config in unlisted.items()]
     inputs = [
         *(_input(kind, name, config, group == "required") for group in ("required", "optional")
           for name, config in types[group].items()),
@@ -176,8 +178,6 @@ def _input(kind: type, name: str, config: tuple[Any, Mapping[str, Any]], require
 
 
 def _listed(port: Input) -> Input:
-    from dataclasses import replace
-
     return replace(port, is_list=True)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from .known import BESIDE_TORCH
+from .known import ASSUMED
 from .missing import PACK, AbsentModule, Asker
 from .views import Proxies, said
 
@@ -185,7 +185,7 @@ class Space:
         except ModuleNotFoundError as error:
             if error.name != top or PathFinder.find_spec(f"{self._top.__name__}.{top}", self._added()) is None:
                 self.asker.missed[error.name or name] = None
-                if error.name == top and top in BESIDE_TORCH:
+                if error.name == top and top in ASSUMED:
                     return self._absent(name)
                 raise
         return self._remember(name)

@@ -27,7 +27,7 @@ REMEDIES: Mapping[Status, str] = {
     Status.PLANNED: "Nodes of the pack that do without it work.",
     Status.REMOVED: "Get a newer version of the pack.",
     Status.UNKNOWN: "Look whether the pack is made for another version.",
-    Status.UNINSTALLED: "Install that package, in the build that matches torch.",
+    Status.UNINSTALLED: "Install that package (torchvision and torchaudio in the build that matches torch).",
 }
 
 REMOVED = frozenset(
@@ -40,7 +40,7 @@ REMOVED = frozenset(
 )
 
 
-BESIDE_TORCH = frozenset({"torchvision", "torchaudio"})
+ASSUMED = frozenset({"torchvision", "torchaudio", "kornia", "spandrel"})
 """Packages that every installation of the reference has and this program does not need. Packs import them unguarded."""
 
 
@@ -71,7 +71,7 @@ def known_module(name: str) -> bool:
 def status(dotted: str) -> Status:
     """How things stand with a module, or a name in one."""
     module, _, name = dotted.rpartition(".")
-    if dotted.partition(".")[0] in BESIDE_TORCH:
+    if dotted.partition(".")[0] in ASSUMED:
         return Status.UNINSTALLED
     if dotted in REMOVED or module in REMOVED:
         return Status.REMOVED

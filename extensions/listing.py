@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..executor.spec import Output
 
 GROUPS = ("required", "optional", "hidden")
+MOST_NUMBERED = 50
 GROWN = 24
 """How many outputs a class has whose RETURN_TYPES gives a type for every index asked for."""
 
@@ -21,6 +22,37 @@ def declared(kind: type) -> dict[str, Any]:
         "optional": _group(types.get("optional")),
         "hidden": dict(types.get("hidden") or {}),
     }
+
+
+def get_input_data(kind: Any) -> Any:
+    """Some classes look who calls them, and declare more inputs to the function of this name."""
+    return kind.INPUT_TYPES()
+
+
+def get_input_info(kind: Any, outer: bool = True) -> Any:
+    """The same, two calls deep."""
+    return get_input_info(kind, False) if outer else kind.INPUT_TYPES()
+
+
+def undeclared(kind: Any, known: Mapping[str, Any]) -> dict[str, tuple[Any, Mapping[str, Any]]]:
+    """Inputs that a class has when it runs but does not list, as name -> (type, options)."""
+    code = getattr(getattr(kind.INPUT_TYPES, "__func__", kind.INPUT_TYPES), "__code__", None)
+    if code is None or "stack" not in code.co_names:
+        return {}
+    found: dict[str, tuple[Any, Mapping[str, Any]]] = {}
+    for ask in (get_input_data, get_input_info):
+        types = ask(kind)
+        for group in ("required", "optional"):
+            given = types.get(group) or {}
+            names = list(given) if isinstance(given, Mapping) else _numbered(known)
+            found.update((name, _config(given[name])) for name in names if name not in known)
+    return found
+
+
+def _numbered(names: Iterable[str]) -> list[str]:
+    """`input1` to `input2`, `input3` ...: what a group that has every name is asked for."""
+    stems = {name.rstrip("0123456789") for name in names if name[-1:].isdigit()}
+    return [f"{stem}{i}" for stem in sorted(stems) for i in range(MOST_NUMBERED)]
 
 
 def _group(group: Any) -> Any:

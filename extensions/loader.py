@@ -14,6 +14,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from ..executor.spec import Catalog, NodeSpec, Services, spec_of
+from ..nodes.store import KINDS, Files
 from . import v3
 from .classic import Origin
 from .classic import spec_of as classic_spec
@@ -63,6 +64,9 @@ def load(
     folder is called that, `spare` does.
     """
     base = next((folder.absolute().parent for folder in folders if folder.name == "custom_nodes"), spare)
+    files: Files | None = services.get(Files)
+    for kind in KINDS if files is not None else ():
+        files.root(kind).mkdir(parents=True, exist_ok=True)  # packs list them while they are read
     host = Host(services, catalogue, base=base)
     loader = Loader(host, builtin)
     packs = loader.load(folders, points)

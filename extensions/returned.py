@@ -31,7 +31,9 @@ def inward(result: Any, kind: type, border: Border, files: Files | None = None) 
 
 def files_of(ui: Mapping[str, Any], files: Files | None) -> Iterable[str]:
     """The files that something shown refers to, where they exist: without them it is not shown from the cache."""
-    for items in ui.values() if files is not None else ():
+    if files is None:
+        return
+    for items in ui.values():
         for item in items if isinstance(items, list | tuple) else ():
             if not isinstance(item, Mapping) or not isinstance(item.get("filename"), str):
                 continue

@@ -503,3 +503,60 @@ def test_a_name_that_is_not_here_yet_costs_the_node_that_uses_it(tmp_path: Path)
         except ImportError:
             with pytest.raises(NodeFailed, match=r"torchvision\.transforms\.functional\.resize"):
                 made.run({"1": node("Scaled")})
+
+
+def test_classes_that_look_who_asks_for_their_inputs(tmp_path: Path) -> None:
+    """They declare one input to the editor and any number to the executor."""
+    source = """
+        import inspect, os, folder_paths
+
+        class Every:
+            def __contains__(self, name):
+                return True
+            def __getitem__(self, name):
+                return ("*", {"lazy": True})
+
+        class Concat:
+            @classmethod
+            def INPUT_TYPES(cls):
+                more = {}
+                for i in range(100 if inspect.stack()[1].function == "get_input_data" else 1):
+                    more[f"weight{i}"] = ("FLOAT", {"default": 1.0})
+                return {"required": {"first": ("STRING", {})}, "optional": more}
+            RETURN_TYPES, FUNCTION, OUTPUT_NODE = ("STRING",), "go", True
+            def go(self, first, **more):
+                return (f"{first} {sorted(more.items())}",)
+
+        class Pick:
+            @classmethod
+            def INPUT_TYPES(cls):
+                more = {"input1": ("*", {"lazy": True})}
+                if inspect.stack()[2].function == "get_input_info":
+                    more = Every()
+                return {"required": {"which": ("INT", {})}, "optional": more}
+            RETURN_TYPES, FUNCTION, OUTPUT_NODE = ("*",), "go", True
+            def check_lazy_status(self, which, **more):
+                return [f"input{which}"]
+            def go(self, which, **more):
+                return (more[f"input{which}"],)
+
+        class Files:
+            @classmethod
+            def INPUT_TYPES(cls):
+                return {"required": {"image": (sorted(os.listdir(folder_paths.get_input_directory())),)}}
+            RETURN_TYPES, FUNCTION = ("STRING",), "go"
+
+        NODE_CLASS_MAPPINGS = {"Concat": Concat, "Pick": Pick, "Files": Files}
+    """
+    graph = {
+        "1": node("Concat", first="a", weight7=3.0),
+        "2": node("Concat", first="b"),
+        "3": node("Pick", which=2, input1=["1", 0], input2=["2", 0]),
+    }
+    with engine(tmp_path, asking=source) as made:
+        assert not pack(made, "asking").left_out
+        assert list(made.object_info("Concat")["Concat"]["input"]["optional"]) == ["weight0"]
+        ran = made.run(graph, targets=["3"])
+        assert ran.values["3"] == ("b []",)
+        assert "1" not in ran.executed
+        assert made.run(graph).values["1"] == ("a [('weight7', 3.0)]",)
