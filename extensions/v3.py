@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DeclarationError
 from ..executor.spec import Hook, Input, NodeSpec, Output
-from ..nodes.store import KINDS, Files
+from ..nodes.store import Files
 from . import classic
 from .calling import calling
 from .listing import plain
 from .returned import inward
-from .v3_inputs import ports, tagged
+from .v3_inputs import leaves, ports
 
 if TYPE_CHECKING:
     from .host import Host
@@ -149,6 +148,7 @@ class Caller:
         self.host = host
         self.pack = pack
         self.dynamic = tuple(port for port in inputs if port.dynamic)
+        self.as_lists = any(one.is_list for port in inputs for one in port.plain())
         self.hidden = hidden
 
     def run(self, **given: Any) -> Any:
@@ -160,17 +160,31 @@ class Caller:
             return self.returned(await self.copy(given).EXECUTE_NORMALIZED_ASYNC(**self.outward(given)))
 
     def needs(self, **given: Any) -> Any:
-        """Which lazy inputs are still wanted. Members of dynamic inputs are seen with the name to ask for them by."""
+        """Which lazy inputs are still wanted."""
         with calling(given.pop(CONTEXT), self.host, self.pack):
-            return self.copy(given).check_lazy_status(**tagged(self.dynamic, self.outward(given)))
+            return self.copy(given).check_lazy_status(**self.wanted(given))
 
     async def needs_async(self, **given: Any) -> Any:
         with calling(given.pop(CONTEXT), self.host, self.pack):
-            return await self.copy(given).check_lazy_status(**tagged(self.dynamic, self.outward(given)))
+            return await self.copy(given).check_lazy_status(**self.wanted(given))
+
+    def wanted(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """What a lazy node sees: members of dynamic inputs together with the name to ask for them by."""
+        return leaves(self.dynamic, self.outward(given), lambda value, full: (value, full))
 
     def ask(self, method: str) -> Callable[..., Any]:
-        """A hook as a plain function."""
-        return lambda **given: getattr(self.copy(given), method)(**self.outward(given))
+        """A hook as a plain function. It sees single values, and these as lists where the node takes lists."""
+
+        def asked(**given: Any) -> Any:
+            kind = self.copy(given)
+            values = self.outward(given)
+            if self.as_lists:
+                groups = {port.param for port in self.dynamic}
+                values = {name: value if name in groups else [value] for name, value in values.items()}
+                values = leaves(self.dynamic, values, lambda value, full: [value])
+            return getattr(kind, method)(**values)
+
+        return asked
 
     def copy(self, given: dict[str, Any]) -> Any:
         """The class for one call; takes the hidden values out of `given`."""
@@ -188,25 +202,7 @@ class Caller:
             result["ui"] = output.ui if isinstance(output.ui, Mapping) else output.ui.as_dict()
         if output.expand is not None:
             result["expand"] = output.expand
-        made = inward(result, self.kind, self.host.border)
-        if output.ui is None or output.expand is not None:
-            return made
-        return replace(made, files=tuple(files_of(made.ui, self.host.services.get(Files))))
-
-
-def files_of(ui: Mapping[str, Any], files: Files | None) -> Iterable[str]:
-    """The files that something shown refers to, where they exist: without them it is not shown from the cache."""
-    if files is None:
-        return
-    for items in ui.values():
-        for item in items if isinstance(items, list | tuple) else ():
-            if not isinstance(item, Mapping) or not isinstance(item.get("filename"), str):
-                continue
-            kind = item.get("type", "output")
-            if kind in KINDS:
-                path = files.root(kind) / str(item.get("subfolder") or "") / item["filename"]
-                if path.is_file():
-                    yield str(path)
+        return inward(result, self.kind, self.host.border, self.host.services.get(Files))
 
 
 async def _settled(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..executor.spec import Choices, Input, Match, Range, Services, autogrow, dynamic_combo, dynamic_slot
@@ -124,31 +124,30 @@ def _bound(value: Any) -> float | None:
     return value if isinstance(value, int | float) else None
 
 
-# --- lazy members ------------------------------------------------------------------------------------------------
+# --- values of dynamic inputs ------------------------------------------------------------------------------------
 
 
-def tagged(dynamic: Sequence[Input], values: dict[str, Any]) -> dict[str, Any]:
-    """The same values; those inside dynamic inputs as (value, full name), as a lazy node asks for them."""
+def leaves(dynamic: Sequence[Input], values: Mapping[str, Any], change: Callable[[Any, str], Any]) -> dict[str, Any]:
+    """The same values, with each one inside a dynamic input changed; `change` is told its full name too."""
     made = dict(values)
     for port in dynamic:
         if isinstance(made.get(port.param), dict):
-            made[port.param] = _tags(port, made[port.param])
+            made[port.param] = _changed(port, made[port.param], change)
     return made
 
 
-def _tags(port: Input, group: dict[str, Any]) -> dict[str, Any]:
+def _changed(port: Input, group: dict[str, Any], change: Callable[[Any, str], Any]) -> dict[str, Any]:
     inner = [*port.shows, *(port.grow.members if port.grow else ())]
     inner += [one for mode in port.modes for one in mode.inputs]
     below = {_last(one): one for one in inner if one.dynamic}
-    return {
-        name: _tags(below[name], value) if name in below and isinstance(value, dict) else (value, _full(port, name))
-        for name, value in group.items()
-    }
-
-
-def _full(port: Input, name: str) -> str:
-    own = not port.grow and name == _last(port)
-    return port.param if own else f"{port.param}.{name}"
+    made: dict[str, Any] = {}
+    for name, value in group.items():
+        if name in below and isinstance(value, dict):
+            made[name] = _changed(below[name], value, change)
+        else:
+            own = not port.grow and name == _last(port)
+            made[name] = change(value, port.param if own else f"{port.param}.{name}")
+    return made
 
 
 def _last(port: Input) -> str:

@@ -77,6 +77,34 @@ def test_a_choice_in_a_node_that_takes_lists(tmp_path: Path) -> None:
     assert world.first(graph) == {"mode": ["fit"], "width": [3]}
 
 
+def test_hooks_of_a_node_that_takes_lists_see_lists(tmp_path: Path) -> None:
+    source = """
+        SEEN = []
+        class Node(io.ComfyNode):
+            @classmethod
+            def define_schema(cls):
+                options = [io.DynamicCombo.Option("fit", [io.Int.Input("width")])]
+                return io.Schema("Node", is_input_list=True, is_output_node=True, inputs=[
+                    io.DynamicCombo.Input("mode", options=options), io.Int.Input("n"), io.AnyType.Input("x")])
+            @classmethod
+            def validate_inputs(cls, mode, n, x):
+                SEEN.append((mode, n, x))
+                return True
+            @classmethod
+            def fingerprint_inputs(cls, **given):
+                SEEN.append(given)
+                return 1
+            @classmethod
+            def execute(cls, mode, n, x):
+                return None
+        """
+    world = World(tmp_path, source)
+    inputs = {"mode": "fit", "mode.width": 3, "n": 2, "x": ["g", 0]}
+    assert world.run({"g": ("Give", {"value": 1}), "n": ("Node", inputs)}).error is None
+    mode = {"mode": ["fit"], "width": [3]}
+    assert [(mode, [2], [None]), {"mode": mode, "n": [2], "x": [None]}] == world.module.SEEN
+
+
 def test_every_lists_of_choices_takes_what_it_lists(tmp_path: Path) -> None:
     source = """
         class Node(io.ComfyNode):
@@ -187,6 +215,36 @@ def test_a_loop_out_of_expansions(tmp_path: Path) -> None:
         "s": ("Show", {"value": ["close", 0]}),
     }
     assert world.first(graph) == [0, 1, 2, 3]
+
+
+def test_an_expansion_fills_dynamic_inputs(tmp_path: Path) -> None:
+    source = """
+        from comfy_execution.graph_utils import GraphBuilder
+        class Gather(io.ComfyNode):
+            @classmethod
+            def define_schema(cls):
+                return io.Schema("Gather", outputs=[io.AnyType.Output()], inputs=[
+                    io.Autogrow.Input("xs", template=io.Autogrow.TemplatePrefix(io.AnyType.Input("x"), "x", 0, 4)),
+                    io.DynamicCombo.Input("mode", options=[
+                        io.DynamicCombo.Option("sum", []),
+                        io.DynamicCombo.Option("times", [io.Int.Input("by", default=2)])])])
+            @classmethod
+            def execute(cls, xs, mode):
+                return io.NodeOutput(sum(xs.values()) * mode.get("by", 1))
+        class Node(io.ComfyNode):
+            @classmethod
+            def define_schema(cls):
+                return io.Schema("Node", inputs=[io.Int.Input("n")], outputs=[io.AnyType.Output()], enable_expand=True)
+            @classmethod
+            def execute(cls, n):
+                graph = GraphBuilder()
+                give = [graph.node("Give", value=i).out(0) for i in range(n)]
+                filled = {f"xs.x{i}": link for i, link in enumerate(give)}
+                gather = graph.node("Gather", mode="times", **filled, **{"mode.by": 10})
+                return io.NodeOutput(gather.out(0), expand=graph.finalize())
+        """
+    graph = {"n": ("Node", {"n": 4}), "s": ("Show", {"value": ["n", 0]})}
+    assert World(tmp_path, source).first(graph) == 60
 
 
 def test_progress_from_nowhere_and_of_another_node(tmp_path: Path) -> None:

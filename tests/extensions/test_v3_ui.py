@@ -13,7 +13,7 @@ from PIL import Image
 from v3_world import World, files
 
 from carrara.errors import InputError, Unsupported
-from carrara.extensions.v3 import files_of
+from carrara.extensions.returned import files_of
 from carrara.nodes.store import Files
 
 NODE = """
