@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import Cycle, UnknownNode
+from ..errors import CarraraError, Cycle, UnknownNode
 from .bound import Bound, Wire
 from .context import Expand
 from .graph import Link, Node, walk
@@ -28,9 +28,13 @@ def as_link(value: Any, *known: Mapping[str, Any]) -> Link | None:
 
 
 def graft(expand: Expand, catalogue: Catalog, known: Mapping[str, Bound]) -> dict[str, Bound]:
-    """Bind the new nodes, in order. Raises UnknownNode and Cycle."""
+    """Bind the new nodes, in order. Raises CarraraError, UnknownNode and Cycle."""
     made: dict[str, Bound] = {}
     for id, entry in expand.nodes.items():
+        if id in known:
+            raise CarraraError(
+                "an expansion uses an id that is taken", got=id, remedy="Begin it with the node's own id."
+            )
         kind = entry["class_type"]
         spec = catalogue.get(kind)
         if spec is None:
