@@ -280,3 +280,12 @@ def test_hosts_share_no_types(tmp_path: Path) -> None:
     first.Schema.category = "changed"
     assert second.Schema.category == "sd"
     assert first.ComfyNode is not second.ComfyNode
+
+
+def test_hidden_values_are_found_by_any_of_their_names(io: Any) -> None:
+    for key in (io.Hidden.unique_id, "UNIQUE_ID", "unique_id"):
+        held = io.HiddenHolder.from_dict({key: "7"})
+        assert (held.unique_id, held.prompt, held.something_else) == ("7", None, None)
+    held = io.HiddenHolder("7", {}, extra_pnginfo={"a": 1})
+    assert (held.unique_id, held.prompt, held.extra_pnginfo) == ("7", {}, {"a": 1})
+    assert io.HiddenHolder.from_v3_data(None).unique_id is None

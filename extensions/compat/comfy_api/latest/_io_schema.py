@@ -29,12 +29,16 @@ class Hidden(str, Enum):  # noqa: UP042
     comfy_usage_source = "COMFY_USAGE_SOURCE"
 
 
+NAMES = {each.value: each.name for each in Hidden}
+
+
 class HiddenHolder:
     """The hidden values of one call, as attributes; what was not asked for is None."""
 
     def __init__(self, *values: Any, **more: Any) -> None:
-        names = [each.name for each in Hidden]
-        vars(self).update(dict.fromkeys(names), **dict(zip(names, values, strict=False)), **more)
+        vars(self).update(dict.fromkeys(NAMES.values()))
+        vars(self).update(zip(NAMES.values(), values, strict=False))
+        vars(self).update(more)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -44,8 +48,7 @@ class HiddenHolder:
     @classmethod
     def from_dict(cls, values: Mapping[Any, Any] | None) -> Self:
         """values: by Hidden member, its name, or its value."""
-        given = values or {}
-        return cls(**{each.name: given.get(each, given.get(each.value, given.get(each.name))) for each in Hidden})
+        return cls(**{NAMES.get(key, key): value for key, value in (values or {}).items()})
 
     @classmethod
     def from_v3_data(cls, v3_data: Mapping[str, Any] | None) -> Self:
