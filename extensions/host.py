@@ -87,6 +87,8 @@ class Host:
             self.border = border
         self.modules = Modules(self)
         self.packs: list[Pack] = []
+        self.folders: list[Path] = []
+        """Those that hold packs."""
         self.instances = Instances()
         self.classes: dict[str, type] = {}
         self.titles: dict[str, str] = {}

@@ -87,6 +87,8 @@ class Loader:
 
     def load(self, folders: Iterable[Path | str], installed: Iterable[EntryPoint] = ()) -> list[Pack]:
         """Every pack of these folders, prestartup scripts first, and the installed ones."""
+        folders = [Path(folder) for folder in folders]
+        self.host.folders[:] = folders
         found = list(entries(folders))
         spaces = {entry: self.space(entry) for entry in found}
         troubles: dict[Path, str] = {}

@@ -40,6 +40,8 @@ folder_names_and_paths: dict[str, tuple[list[str], Any]] = {
     kind: ([str(folder) for folder in folders], _EXTENSIONS.get(kind, supported_pt_extensions))
     for kind, folders in _models.folders.items()
 }
+_packs = [str(folder.absolute()) for folder in HOST.folders] or [str(_base / "custom_nodes")]
+folder_names_and_paths["custom_nodes"] = (_packs, _EXTENSIONS["custom_nodes"])
 filename_list_cache: dict[str, tuple[list[str], dict[str, float], float]] = {}
 extension_mimetypes_cache = {"webp": "image", "fbx": "model"}
 

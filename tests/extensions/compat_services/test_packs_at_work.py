@@ -26,7 +26,7 @@ from comfy_execution.utils import get_executing_context
 from nodes import MAX_RESOLUTION
 from server import PromptServer
 
-seen = []
+home = folder_paths.get_folder_paths("custom_nodes")
 
 class Resize:
     @classmethod
@@ -46,8 +46,9 @@ class Resize:
             mm.throw_exception_if_processing_interrupted()
             made.append(comfy.utils.common_upscale(one.movedim(-1, 1), width, width, "bicubic", "disabled"))
             bar.update(1)
-        seen.append((get_executing_context().node_id, str(mm.get_torch_device()), lora))
         import torch
+        assert get_executing_context().node_id == "2" and mm.get_torch_device() == torch.device("cpu")
+        assert home == folder_paths.get_folder_paths("custom_nodes") and home[0] in __file__
         return (torch.cat(made).movedim(1, -1),)
 
 class Save(nodes.SaveImage):
