@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     import torch
 
+    from ...models.blueprint import Blueprint
     from ..host import Host
 
 SAMPLING = "model_sampling"
@@ -59,6 +60,7 @@ def new(host: Host, module: ModuleType, model: Model) -> Any:
 def settle(host: Host, patcher: Any, model: Model) -> None:
     """Give the patcher the model's weights and levels."""
     patcher.given = model.but(steered=None)
+    patcher.parts = ((INSIDE, model.unet),)
     patcher.patches = entries_of(model.unet, INSIDE)
     patcher.patches_uuid = patcher.weights_uuid = uuid.uuid5(uuid.NAMESPACE_OID, repr(model.unet.content))
     patcher.object_patches.pop(SAMPLING, None)
@@ -125,6 +127,7 @@ def again(host: Host, model: Model, steered: Any) -> Any:
     if model.masking is not old.masking:
         _masking(host, made, model)
     made.given = model.but(steered=None)
+    made.parts = ((INSIDE, model.unet),)
     remember(made, model)
     return made
 
@@ -178,12 +181,7 @@ def effective(host: Host, patcher: Any) -> Model:
     if patcher.made is not None and patcher.made[0] == key:
         return patcher.made[1]  # type: ignore[no-any-return]
     given: Model = patcher.given
-    unet = given.unet
-    if patcher.patches_uuid != patcher.weights_uuid:
-        deltas = {name.removeprefix(INSIDE): list(entries) for name, entries in patcher.patches.items()}
-        lora = host.modules.load("comfy.lora")
-        patch = TheirPatch(deltas, INSIDE, str(patcher.patches_uuid), lambda: lora.calculate_weight)
-        unet = replace(unet, patches=(patch,))  # type: ignore[arg-type]
+    unet = changed(host, patcher, INSIDE, given.unet)
     straight = host.modules.load("comfy.model_sampling").CONST
     levels = patcher.model.handle.sampling if sampling is None else sampling_of(sampling, straight)
     model = Model(unet, given.latent, levels, Guiding())
@@ -191,10 +189,26 @@ def effective(host: Host, patcher: Any) -> Model:
     return model
 
 
-def size_of(patcher: Any) -> int:
+def changed(host: Host, patcher: Any, prefix: str, blueprint: Blueprint) -> Blueprint:
+    """A network with the patcher's changes of its weights."""
+    if patcher.patches_uuid == patcher.weights_uuid:
+        return blueprint
+    deltas = {
+        name.removeprefix(prefix): list(entries)
+        for name, entries in patcher.patches.items()
+        if name.startswith(prefix)
+    }
+    lora = host.modules.load("comfy.lora")
+    patch = TheirPatch(deltas, prefix, str(patcher.patches_uuid), lambda: lora.calculate_weight)
+    return replace(blueprint, patches=(patch,) if deltas else ())  # type: ignore[arg-type]
+
+
+def size_of(host: Host, patcher: Any) -> int:
     """Bytes of the weights, as they are kept."""
-    if patcher.given is None:
+    if not patcher.parts:
         return sum(value.nelement() * value.element_size() for value in patcher.model.state_dict().values())
     from ...models.materialise import weight_bytes
+    from ...models.residency import Residency
 
-    return weight_bytes(patcher.given.unet, patcher.model.get_dtype())
+    residency: Residency = host.services[Residency]
+    return sum(weight_bytes(blueprint, residency.format(blueprint)) for _, blueprint in patcher.parts)

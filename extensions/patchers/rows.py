@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from ...models.custom import Noise, SamplerChoice
 from ...models.guider import Guider
-from ...models.handles import Model
+from ...models.handles import Clip, Model, Vae
 from ..border import Border, Kind
-from . import handles
+from . import handles, texts
 from .runs import TheirGuider, TheirNoise, TheirSampler, guider_of
 
 if TYPE_CHECKING:
@@ -85,7 +85,15 @@ def rows(host: Host) -> tuple[Kind, ...]:
         Kind("NOISE ", TheirNoise, _never, lambda value, border: value.theirs, _same),
         Kind("GUIDER ", TheirGuider, _never, lambda value, border: value.theirs, _same),
     )
-    return (model, sampler, noise, guider, *theirs_back)
+    clip = Kind(
+        "CLIP", Clip, is_a("comfy.sd", "CLIP"), lambda value, border: texts.outward(host, value),
+        lambda value, border: texts.inward(host, value),
+    )  # fmt: skip
+    vae = Kind(
+        "VAE", Vae, is_a("comfy._vae", "VAE"), lambda value, border: host.modules.load("comfy.sd").VAE(handle=value),
+        lambda value, border: value.handle,
+    )  # fmt: skip
+    return (model, clip, vae, sampler, noise, guider, *theirs_back)
 
 
 def outward_sampler(host: Host, sampler: Sampler) -> Any:

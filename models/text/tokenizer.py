@@ -43,6 +43,11 @@ class Tokenizer:
             ) from None
 
     @property
+    def vocab(self) -> Mapping[str, int]:
+        """Token -> id."""
+        return self._vocab
+
+    @property
     def size(self) -> int:
         return len(self._vocab)
 

@@ -49,9 +49,11 @@ def string_to_seed(data):
 
 
 class ModelPatcher(Hooked, Kept):
-    """model: what is patched. given: the handle it was made from, None for a module of a pack's own."""
+    """model: what is patched. given: the handle it was made from. parts: (beginning of the keys, blueprint) of each
+    network of ours in it; none for a module of a pack's own."""
 
     given = first = made = weights_uuid = None
+    parts = ()
 
     def __init__(self, model, load_device, offload_device, size=0, weight_inplace_update=False):
         Kept.__init__(self)
@@ -89,7 +91,7 @@ class ModelPatcher(Hooked, Kept):
         ModelPatcher.__init__(
             made, self.model, self.load_device, self.offload_device, self.size, self.weight_inplace_update
         )
-        made.given, made.first, made.weights_uuid = self.given, self.first, self.weights_uuid
+        made.given, made.first, made.weights_uuid, made.parts = self.given, self.first, self.weights_uuid, self.parts
         made.patches = {key: list(entries) for key, entries in self.patches.items()}
         made.patches_uuid = self.patches_uuid
         made.object_patches = dict(self.object_patches)
@@ -127,8 +129,8 @@ class ModelPatcher(Hooked, Kept):
 
     def keys(self):
         """Names of the model's weights."""
-        if self.given is not None:
-            return {network.INSIDE + key for key in self.given.unet.weights}
+        if self.parts:
+            return {prefix + key for prefix, blueprint in self.parts for key in blueprint.weights}
         return set(self.model.state_dict())
 
     def add_patches(self, patches, strength_patch=1.0, strength_model=1.0):
@@ -150,8 +152,9 @@ class ModelPatcher(Hooked, Kept):
 
     def model_state_dict(self, filter_prefix=None):
         """Weights without the patches."""
-        if self.given is not None:
-            return dict(weights.tensors_of(self.given.unet, network.INSIDE, filter_prefix))
+        if self.parts:
+            found = (weights.tensors_of(blueprint, prefix, filter_prefix) for prefix, blueprint in self.parts)
+            return {key: tensor for part in found for key, tensor in part}
         state = self.model.state_dict()
         return {key: value for key, value in state.items() if filter_prefix is None or key.startswith(filter_prefix)}
 
@@ -160,7 +163,7 @@ class ModelPatcher(Hooked, Kept):
 
     def patch_model(self, device_to=None, lowvram_model_memory=0, load_weights=True, force_patch_weights=False):
         """Put everything in place. A model of ours is patched where it is run, and reads its weights there."""
-        if self.given is None and not self.__dict__.get("_undo"):
+        if not self.parts and not self.__dict__.get("_undo"):
             self._undo = ExitStack()
             self._undo.enter_context(network.patched(self.model, self.object_patches))
             if load_weights:
@@ -182,7 +185,7 @@ class ModelPatcher(Hooked, Kept):
         undo = self.__dict__.pop("_undo", None)
         if undo is not None:
             undo.close()
-        if self.given is None and device_to is not None:
+        if not self.parts and device_to is not None:
             self.model.to(device_to)
             self.model.device = device_to
 
@@ -215,11 +218,11 @@ class ModelPatcher(Hooked, Kept):
 
     def model_size(self):
         if self.size <= 0:
-            self.size = handles.size_of(self)
+            self.size = handles.size_of(HOST, self)
         return self.size
 
     def loaded_size(self):
-        return 0 if self.given is not None else self.model_size() * (self.current_loaded_device() == self.load_device)
+        return 0 if self.parts else self.model_size() * (self.current_loaded_device() == self.load_device)
 
     def lowvram_patch_counter(self):
         return 0

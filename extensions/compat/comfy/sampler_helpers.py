@@ -47,7 +47,7 @@ def prepare_sampling(model, noise_shape, conds, model_options=None, force_full_l
 
 def _prepare_sampling(model, noise_shape, conds, model_options=None, force_full_load=False):
     models, _ = get_additional_models(conds, model.model_dtype())
-    if model.given is None:
+    if not model.parts:
         import comfy.model_management
 
         comfy.model_management.load_models_gpu([model, *models])
