@@ -54,14 +54,24 @@ _HOMES = {
     ".result": ("Result",),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_FACE = ("NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS")
+"""What ComfyUI asks of this folder among its `custom_nodes`."""
 
 __all__ = sorted(_HOME_OF)
 
 
 def __getattr__(name: str) -> _Any:
+    if name in _FACE:
+        # Kept, because ComfyUI asks several times and must see the same classes.
+        globals().update(zip(_FACE, import_module(".extensions.comfyui", __name__).mappings(_engine), strict=True))
+        return globals()[name]
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOME_OF[name], __name__), name)
+
+
+def _engine(**how: _Any) -> _Any:
+    return import_module(".engine", __name__).Engine(**how)
 
 
 def __dir__() -> list[str]:

@@ -77,6 +77,7 @@ def classic_class(
         "INPUT_IS_LIST": spec.input_is_list,
         "DEPRECATED": spec.deprecated,
         "EXPERIMENTAL": spec.experimental,
+        "NOT_IDEMPOTENT": not spec.idempotent,
     }
     members |= {flag: True for flag, said in flags.items() if said}
     if any(o.is_list for o in spec.outputs):
@@ -213,7 +214,7 @@ class Face:
                 out[port.param] = self._argument(port, left.pop(port.name))
             elif port.has_default:
                 out[port.param] = self._argument(port, port.default)
-            elif port.lazy:
+            elif port.lazy and port.required:
                 out[port.param] = self._lazy(port, None)
             elif port.required:
                 raise TypeError(f"{where} is missing the input {port.name}")
