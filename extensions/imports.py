@@ -264,11 +264,6 @@ class Space:
                 if error.name not in (full, self.public(full)):
                     raise
 
-    def forget(self) -> None:
-        """Take the pack's modules out of `sys.modules`."""
-        for name in [name for name in sys.modules if self.private(name)]:
-            sys.modules.pop(name, None)
-
 
 def _top(name: str) -> str:
     return name.partition(".")[0]

@@ -111,7 +111,7 @@ def spec_of(
         outputs=tuple(_output(one) for one in schema.outputs),
         title=title or schema.display_name or name,
         category=schema.category,
-        version=f"{kind.__module__}.{kind.__qualname__} {stamp}",
+        version=f"{entry} {kind.__qualname__} {stamp}",
         description=schema.description or "",
         output=schema.is_output_node,
         experimental=schema.is_experimental,

@@ -561,3 +561,33 @@ def test_classes_that_look_who_asks_for_their_inputs(tmp_path: Path) -> None:
         assert ran.values["3"] == ("b []",)
         assert "1" not in ran.executed
         assert made.run(graph).values["1"] == ("a [('weight7', 3.0)]",)
+
+
+def test_results_outlive_the_engine_as_long_as_the_pack_is_the_same(tmp_path: Path) -> None:
+    source = """
+        class Thing:
+            pass
+        class Sum:
+            INPUT_TYPES = classmethod(lambda cls: {"required": {"x": ("INT", {})}})
+            RETURN_TYPES, FUNCTION, OUTPUT_NODE = ("LATENT", "THING"), "go", True
+            def go(self, x):
+                import torch
+                return ({"samples": torch.ones(1, 4, 8, 8) * x, "mine": x}, %s)
+        NODE_CLASS_MAPPINGS = {"Sum": Sum}
+    """
+    graph = {"1": node("Sum", x=3)}
+
+    def run(made: str) -> tuple[str, ...]:
+        file = tmp_path / "custom_nodes" / "sums" / "__init__.py"
+        if not file.exists() or made not in file.read_text():
+            worlds.write(file.parent, {file.name: source % made})
+        with Engine(custom_nodes=[tmp_path / "custom_nodes"], cache=tmp_path / "cache", output_dir=tmp_path) as engine:
+            result = engine.run(graph)
+            assert result.values["1"][0].samples.mean() == 3
+            return result.executed
+
+    assert run("5") == ("1",)
+    assert run("5") == ()
+    assert run("5 + 1") == ("1",)  # another source
+    assert run("Thing()") == ("1",)
+    assert run("Thing()") == ("1",)  # nobody knows how to store it
