@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+PAUSE = 0.1
 Values = tuple[list[Any], ...]
 """A node's outputs; each is a list, with one element unless the node was called several times."""
 
@@ -98,6 +100,43 @@ class LastRun:
             self._owners.clear()
 
 
+class WhileRoom:
+    """Keeps the most recently used entries as long as `floor` bytes of memory are free; else drops the oldest quarter.
+
+    free: bytes free now, 0 where that is not known. It is asked at most every PAUSE seconds.
+    """
+
+    def __init__(self, floor: int, free: Callable[[], int]) -> None:
+        self._floor = floor
+        self._free = free
+        self._asked = 0.0
+        self._kept = Bounded()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def begin(self, keys: Collection[bytes], graph: Mapping[str, Classed]) -> None:
+        self._look()
+
+    def get(self, key: bytes) -> Entry | None:
+        return self._kept.get(key)
+
+    def put(self, key: bytes, entry: Entry, owner: Owner | None = None) -> None:
+        self._kept.put(key, entry)
+        self._look()
+
+    def clear(self) -> None:
+        self._kept.clear()
+
+    def _look(self) -> None:
+        moment = time.monotonic()
+        if moment - self._asked < PAUSE:
+            return
+        self._asked = moment
+        if 0 < self._free() < self._floor:
+            self._kept.drop(-(-len(self._kept) // 4))
+
+
 class Bounded:
     """Keeps the most recently used entries within a count and a number of bytes.
 
@@ -146,6 +185,13 @@ class Bounded:
             self._entries[key] = (entry, size)
             self._held += size
             while self._over():
+                _, (_, freed) = self._entries.popitem(last=False)
+                self._held -= freed
+
+    def drop(self, count: int) -> None:
+        """Forget so many of those that were not used for longest."""
+        with self._lock:
+            for _ in range(min(count, len(self._entries))):
                 _, (_, freed) = self._entries.popitem(last=False)
                 self._held -= freed
 

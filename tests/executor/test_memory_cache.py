@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carrara.executor.cache import Bounded, Entry, LastRun, NoCache
+import carrara.executor.cache as cache_module
+from carrara.executor.cache import Bounded, Entry, LastRun, NoCache, WhileRoom
 from carrara.executor.graph import Node
 
 
@@ -65,3 +66,21 @@ def test_none() -> None:
     cache = NoCache()
     cache.put(b"a", entry())
     assert cache.get(b"a") is None
+
+
+def test_what_is_kept_while_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_module, "PAUSE", 0.0)
+    free = [100]
+    cache = WhileRoom(50, lambda: free[0])
+    for i in range(8):
+        cache.put(bytes([i]), entry())
+    assert len(cache) == 8
+    cache.get(b"\0")
+    free[0] = 49
+    cache.begin(set(), {})
+    assert len(cache) == 6 and cache.get(b"\0") and cache.get(b"\1") is None
+    free[0] = 0  # not known
+    cache.begin(set(), {})
+    assert len(cache) == 6
+    cache.clear()
+    assert len(cache) == 0
