@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,20 +84,25 @@ def set_progress_bar_global_hook(function: Hook | None) -> None:
 
 
 class ProgressBar:
-    """How far the calling node is. preview: (format, PIL picture, longest side) or None."""
+    """How far the node is that makes it, on any thread. preview: (format, PIL picture, longest side) or None."""
 
     def __init__(self, total: float, node_id: str | None = None) -> None:
         self.total = total
         self.current: float = 0
         self.hook = PROGRESS_BAR_HOOK
         self.node_id = node_id
+        self._made_in = copy_context()
 
     def update_absolute(self, value: float, total: float | None = None, preview: Any = None) -> None:
         if total is not None:
             self.total = total
         self.current = min(value, self.total)
         if self.hook is not None:
-            self.hook(self.current, self.total, preview, node_id=self.node_id)
+            told = partial(self.hook, self.current, self.total, preview, node_id=self.node_id)
+            if CURRENT.get() is None:
+                self._made_in.copy().run(told)
+            else:
+                told()
 
     def update(self, value: float) -> None:
         self.update_absolute(self.current + value)

@@ -17,6 +17,17 @@ TILE, SMALLEST, OVERLAP = 512, 128, 32
 _WRAPPED = re.compile(r"module\.")
 
 
+def spandrel() -> Any:
+    """The package that knows these networks. Raises Unsupported."""
+    try:
+        import spandrel as found
+    except ImportError as error:
+        raise Unsupported(
+            "upscale models are read by the package spandrel", got="not installed", remedy="pip install spandrel"
+        ) from error
+    return found
+
+
 class UpscaleModelLoader:
     """Reads a network from the folder `upscale_models`."""
 
@@ -31,19 +42,14 @@ class UpscaleModelLoader:
     @classmethod
     def load_model(cls, model_name: str) -> tuple[Any]:
         """Raises Unsupported where the package that knows these networks is not installed."""
-        try:
-            import spandrel
-        except ImportError as error:
-            raise Unsupported(
-                "upscale models are read by the package spandrel", got="not installed", remedy="pip install spandrel"
-            ) from error
+        known = spandrel()
         weights = comfy.utils.load_torch_file(
             folder_paths.get_full_path_or_raise("upscale_models", model_name), safe_load=True
         )
         if "module.layers.0.residual_group.blocks.0.norm1.weight" in weights:
             weights = {_WRAPPED.sub("", key, count=1): value for key, value in weights.items()}
-        made = spandrel.ModelLoader().load_from_state_dict(weights).eval()
-        if not isinstance(made, spandrel.ImageModelDescriptor):
+        made = known.ModelLoader().load_from_state_dict(weights).eval()
+        if not isinstance(made, known.ImageModelDescriptor):
             raise Unsupported("this network does not enlarge single pictures", got=model_name)
         return (made,)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import json
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch.nn.functional as F
 import worlds
 from PIL import Image
 
-from carrara.errors import Interrupted, PathEscape
+from carrara.errors import Interrupted, PathEscape, Unsupported
 from carrara.executor.spec import Context
 from carrara.extensions.calling import calling
 from carrara.extensions.core import CORE
@@ -241,3 +242,11 @@ def test_pictures_enlarged_by_a_network(host: Host, nodes: ModuleType) -> None:
     wanted = x.repeat_interleave(2, 1).repeat_interleave(2, 2)
     assert torch.allclose(made, wanted, atol=1e-6) and net.largest == 256  # tiles of 512 did not fit
     assert torch.equal(module.ImageUpscaleWithModel.execute(net, x).result[0], made)
+
+
+def test_without_spandrel_it_is_said(host: Host) -> None:
+    if importlib.util.find_spec("spandrel"):
+        pytest.skip("spandrel is installed here")
+    older = host.modules.load("comfy_extras.chainner_models.model_loading")
+    with pytest.raises(Unsupported, match="pip install spandrel"):
+        older.load_state_dict({})

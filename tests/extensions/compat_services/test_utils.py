@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from pathlib import Path
 from types import ModuleType
@@ -47,10 +48,41 @@ def test_progress_reaches_the_run(host: Host) -> None:
     assert pack.work() == (3, 8)  # outside of a run nobody is told
 
 
+def test_progress_of_a_nodes_own_threads(host: Host) -> None:
+    told: list[tuple[float, float, object]] = []
+    pack = worlds.foreign(
+        host,
+        """
+        from threading import Thread
+        import comfy.utils
+
+        def work():
+            bar = comfy.utils.ProgressBar(2)
+            threads = [Thread(target=bar.update, args=(1,)) for _ in range(2)]
+            for thread in threads:
+                thread.start()
+                thread.join()
+        """,
+    )
+    with calling(Context(node_id="7", report=lambda *said: told.append(said)), host):
+        pack.work()
+    assert told == [(1, 2, None), (2, 2, None)]
+
+
 def test_progress_stops_an_interrupted_run(host: Host) -> None:
     pack = worlds.foreign(host, BAR)
     with calling(Context(cancelled=lambda: True), host), pytest.raises(Interrupted):
         pack.work()
+
+
+def test_bars_of_tqdm(host: Host, utils: ModuleType) -> None:
+    tqdm = pytest.importorskip("tqdm").tqdm
+    told: list[tuple[float, float, object]] = []
+    with calling(Context(report=lambda *said: told.append(said)), host), utils.comfy_tqdm():
+        bar = tqdm(total=3, disable=False, file=open(os.devnull, "w"))  # noqa: PTH123, SIM115
+        bar.update(2)
+        bar.fp.close()
+    assert told == [(2, 3, None)]
 
 
 def test_hooks(host: Host, utils: ModuleType) -> None:
