@@ -7,14 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-import worlds
 from PIL import Image
 from v3_world import World, files
 
 from carrara.errors import InputError, Unsupported
 from carrara.extensions.returned import files_of
-from carrara.nodes.store import Files
 
 NODE = """
 import torch
@@ -142,48 +139,3 @@ def test_files_of_names_only_what_is_there(tmp_path: Path) -> None:
     assert list(files_of(ui, folders)) == [str(folders.output_dir / "a.png")]
     assert list(files_of({"x": [{"filename": "a.png", "type": "else"}]}, folders)) == []
     assert list(files_of(ui, None)) == []
-
-
-# --- videos --------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def api(tmp_path: Path) -> Any:
-    return worlds.host(tmp_path, {Files: files(tmp_path)}).modules.load("comfy_api.latest")
-
-
-def clip(api: Any, **more: Any) -> Any:
-    """Eight frames that grow lighter, 64 x 48, at 8 frames a second."""
-    light = torch.arange(8).div(8).reshape(8, 1, 1, 1).expand(8, 48, 64, 3)
-    return api.InputImpl.VideoFromComponents(api.Types.VideoComponents(images=light, frame_rate=8, **more))
-
-
-def test_a_video_survives_its_file(api: Any, tmp_path: Path) -> None:
-    video = clip(api)
-    assert (video.get_dimensions(), video.get_frame_count(), video.get_duration()) == ((64, 48), 8, 1.0)
-    path = tmp_path / "v.mp4"
-    video.save_to(str(path))
-    read = api.InputImpl.VideoFromFile(str(path))
-    assert isinstance(read, api.Input.Video)
-    assert (read.get_dimensions(), read.get_frame_count(), read.get_frame_rate()) == ((64, 48), 8, 8)
-    images = read.get_components().images
-    assert images.shape == (8, 48, 64, 3)
-    assert torch.allclose(images.mean((1, 2, 3)), torch.arange(8) / 8, atol=0.02)
-    part = read.as_trimmed(start_time=0.25, duration=0.5)
-    assert part.get_components().images.shape[0] == 4
-    assert abs(part.get_components().images[0].mean().item() - 2 / 8) < 0.02
-    assert read.as_trimmed(start_time=5.0) is None
-    assert api.InputImpl.VideoFromFile(str(path), start_time=-0.25).get_frame_count() == 2
-    memory = api.InputImpl.VideoFromFile(read.get_stream_source())
-    assert memory.get_dimensions() == (64, 48)
-
-
-def test_what_cannot_be_written_into_a_video_says_so(api: Any, tmp_path: Path) -> None:
-    with pytest.raises(Unsupported, match=r"H\.264"):
-        clip(api).save_to(str(tmp_path / "v.mp4"), codec=api.Types.VideoCodec.H264)
-    sound = {"waveform": torch.zeros(1, 1, 8), "sample_rate": 8}
-    with pytest.raises(Unsupported, match="sound"):
-        clip(api, audio=sound).save_to(str(tmp_path / "v.mp4"))
-    with pytest.raises(InputError, match="no video"):
-        api.InputImpl.VideoFromFile(str(tmp_path / "none.mp4")).get_components()
-    assert list(tmp_path.glob("*.mp4")) == []

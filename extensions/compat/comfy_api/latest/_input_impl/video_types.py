@@ -1,27 +1,32 @@
-"""Videos out of files and out of tensors, through OpenCV. It knows no sound and no H.264 encoder."""
+"""Videos out of files and out of tensors."""
 
 from __future__ import annotations
 
 import json
-import logging
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
-import torch
-
 from comfy_api.latest._input.video_types import VideoInput
 from comfy_api.latest._util.video_types import VideoCodec, VideoComponents, VideoContainer
 
-from ......errors import InputError, Unsupported
+from ......errors import InputError
 
-FOURCC = "vp09"
-"""VP9: OpenCV's wheels write it into MP4, and browsers play it."""
-log = logging.getLogger("carrara.packs")
+
+def coder() -> Any:
+    """What reads and writes files: PyAV where it is installed, else OpenCV."""
+    if find_spec("av") is not None:
+        from comfy_api.latest._input_impl import _pyav
+
+        return _pyav
+    from comfy_api.latest._input_impl import _opencv
+
+    return _opencv
 
 
 def trimmed(video: VideoInput, start: float, duration: float, strict: bool) -> VideoInput | None:
@@ -55,46 +60,25 @@ class VideoFromFile(VideoInput):
         return self._file
 
     def get_components(self) -> VideoComponents:
-        import cv2
-        import numpy as np
-
-        frames = []
-        with self._opened() as capture:
-            rate = _rate(capture)
-            while True:
-                there, frame = capture.read()
-                if not there:
-                    break
-                frames.append(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
-        if not frames:
-            raise InputError("the video has no pictures", got=self._file if isinstance(self._file, str) else None)
-        log.warning("sound of videos is not read: OpenCV decodes pictures only")
-        images = torch.from_numpy(np.stack(frames)).float().div_(255.0)
-        whole = VideoComponents(images, rate)
+        with self._on_disk() as path:
+            whole = coder().read(path)
         if not self._start_time and not self._duration:
-            return whole
+            return whole  # type: ignore[no-any-return]
         part = trimmed(VideoFromComponents(whole), self._start_time, self._duration, False)
         if part is None:
             raise InputError("the video ends before the part that was asked for", got=self._start_time)
         return part.get_components()
 
     def get_dimensions(self) -> tuple[int, int]:
-        import cv2
-
-        with self._opened() as capture:
-            return int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+        return self._about()[:2]
 
     def get_frame_count(self) -> int:
-        import cv2
-
-        with self._opened() as capture:
-            count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        count = self._about()[2]
         plain = not self._start_time and not self._duration
         return count if plain and count > 0 else super().get_frame_count()
 
     def get_frame_rate(self) -> Fraction:
-        with self._opened() as capture:
-            return _rate(capture)
+        return self._about()[3]
 
     def get_container_format(self) -> str:
         return Path(self._file).suffix.lstrip(".").lower() or "mp4" if isinstance(self._file, str) else "mp4"
@@ -114,23 +98,19 @@ class VideoFromFile(VideoInput):
             return
         VideoFromComponents(self.get_components()).save_to(path, format, codec, metadata)
 
-    @contextmanager
-    def _opened(self) -> Iterator[Any]:
-        import cv2
+    def _about(self) -> tuple[int, int, int, Fraction]:
+        with self._on_disk() as path:
+            return coder().about(path)  # type: ignore[no-any-return]
 
+    @contextmanager
+    def _on_disk(self) -> Iterator[str]:
+        if isinstance(self._file, str):
+            yield self._file
+            return
         with tempfile.TemporaryDirectory() as folder:
-            file = self._file
-            if isinstance(file, BytesIO):
-                copy = Path(folder) / "video.mp4"
-                copy.write_bytes(file.getvalue())
-                file = str(copy)
-            capture = cv2.VideoCapture(file)
-            try:
-                if not capture.isOpened():
-                    raise InputError("this is no video that can be read", got=file, expected="a video file")
-                yield capture
-            finally:
-                capture.release()
+            copy = Path(folder) / "video.mp4"
+            copy.write_bytes(self._file.getvalue())
+            yield str(copy)
 
 
 class VideoFromComponents(VideoInput):
@@ -149,37 +129,10 @@ class VideoFromComponents(VideoInput):
         codec: VideoCodec = VideoCodec.AUTO,
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        """Write VP9 pictures into an MP4 file. Raises Unsupported for H.264 and for sound."""
-        import cv2
-        import numpy as np
-
-        whole = self._components
-        if VideoCodec(codec) is VideoCodec.H264:
-            raise Unsupported("videos cannot be packed as H.264 here", expected="codec auto", remedy="Use auto.")
-        if whole.audio is not None:
-            raise Unsupported("videos cannot be saved with sound here", remedy="Save the sound by itself.")
-        if metadata:
-            log.warning("the workflow is not written into videos: %s", ", ".join(json.dumps(k) for k in metadata))
-        pictures = whole.images[..., :3].float().cpu().mul(255.0).clamp_(0, 255).to(torch.uint8).numpy()
-        height, width = pictures.shape[1:3]
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / f"video.{VideoContainer.get_extension(format) or 'mp4'}"
-            fourcc = cv2.VideoWriter.fourcc(*FOURCC)
-            writer = cv2.VideoWriter(str(file), fourcc, float(whole.frame_rate), (width, height))
-            try:
-                if not writer.isOpened():
-                    raise Unsupported("this OpenCV writes no VP9", remedy="Use opencv-python-headless from PyPI.")
-                for picture in pictures:
-                    writer.write(np.ascontiguousarray(picture[..., ::-1]))
-            finally:
-                writer.release()
-            _put(path, file.read_bytes())
-
-
-def _rate(capture: Any) -> Fraction:
-    import cv2
-
-    return Fraction(capture.get(cv2.CAP_PROP_FPS) or 1.0).limit_denominator(100_000)
+        """Write an MP4 file. Raises Unsupported where nothing installed can."""
+        VideoContainer(format)
+        texts = {key: text if isinstance(text, str) else json.dumps(text) for key, text in (metadata or {}).items()}
+        _put(path, coder().write(self._components, VideoCodec(codec), texts))
 
 
 def _put(path: str | IO[bytes], data: bytes) -> None:
