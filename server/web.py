@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from ..documents.jsontext import parse_json
 from ..engine import Engine
@@ -71,15 +72,22 @@ def user_of(request: web.Request) -> User:
 
 @dataclass(frozen=True)
 class Route:
-    """One route. twin: also under /api. query: parameters by name, as JSON schemas; body: what is sent, if anything."""
+    """One route. twin: also under /api. query: parameters by name, as JSON schemas; parts: of its path.
+
+    body: what is sent, if anything; shape: its JSON schema; form: its content type. done: the status of success.
+    """
 
     method: str
     path: str
     handler: Handler
     twin: bool = True
     query: Mapping[str, Any] = field(default_factory=dict)
+    parts: Mapping[str, Any] = field(default_factory=dict)
     body: str | None = None
     answers: str = "application/json"
+    shape: Mapping[str, Any] = field(default_factory=dict)
+    form: str = "application/json"
+    done: int = 200
 
     @property
     def summary(self) -> str:
@@ -184,6 +192,9 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return web.json_response(body, status=status)
     except web.HTTPException:
         raise
+    except HttpProcessingError as error:
+        body = {"error": {"type": "invalid_request", "message": "The body cannot be read.", "details": ""}}
+        return web.json_response(body, status=error.code if 400 <= error.code < 500 else 400)
     except (UnicodeError, ValueError):
         LOG.warning("%s %s", request.method, request.path, exc_info=True)
         body = {"error": {"type": "invalid_request", "message": "The request cannot be read.", "details": ""}}

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from ...errors import InputError, PathEscape
 from ...models.header import read_header
+from ...models.services import KINDS as FOLDERS
 from ...nodes.store import KINDS, inside
 from ..pictures import channel, smaller
 from ..web import Route, of, problem
@@ -99,8 +100,10 @@ async def view_metadata(request: web.Request) -> web.Response:
 
 def routes() -> list[Route]:
     text = {"type": "string"}
-    look = {"filename": text, "type": text, "subfolder": text, "preview": text, "channel": text}
+    kind = {"type": "string", "enum": list(KINDS)}
+    look = {"filename": text, "type": kind, "subfolder": text, "preview": text, "channel": text}
     return [
         Route("GET", "/view", view, query=look, answers="application/octet-stream"),
-        Route("GET", "/view_metadata/{folder}", view_metadata, query={"filename": text}),
+        Route("GET", "/view_metadata/{folder}", view_metadata, query={"filename": text},
+              parts={"folder": {"type": "string", "enum": list(FOLDERS)}}),
     ]

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from .. import protocol
 from ..jobs import FINAL
+from ..shapes import IDS, WHOLE, YES, record
 from ..web import Route, counted, json_object, names, of
 
 
@@ -43,9 +44,9 @@ async def post_history(request: web.Request) -> web.Response:
 
 
 def routes() -> list[Route]:
-    number = {"type": "integer"}
     return [
-        Route("GET", "/history", get_history, query={"max_items": number, "offset": number}),
+        Route("GET", "/history", get_history, query={"max_items": WHOLE, "offset": WHOLE}),
         Route("GET", "/history/{id}", get_one),
-        Route("POST", "/history", post_history, body='{"clear": true} or {"delete": [ids]}.', answers=""),
+        Route("POST", "/history", post_history, body="What to forget.", answers="",
+              shape=record(clear=YES, delete=IDS)),
     ]

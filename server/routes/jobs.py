@@ -7,6 +7,7 @@ import asyncio
 from aiohttp import web
 
 from .. import protocol
+from ..shapes import IDS, record
 from ..web import Route, Server, json_object, names, of
 
 SORTS = ("created_at", "execution_duration")
@@ -92,7 +93,8 @@ def routes() -> list[Route]:
     }
     return [
         Route("GET", "/api/jobs", get_jobs, twin=False, query=page),
-        Route("POST", "/api/jobs/cancel", cancel_jobs, twin=False, body='{"job_ids": [ids]}.'),
+        Route("POST", "/api/jobs/cancel", cancel_jobs, twin=False, body="Which.",
+              shape=record(("job_ids",), job_ids=IDS)),
         Route("GET", "/api/jobs/{id}", get_job, twin=False),
         Route("POST", "/api/jobs/{id}/cancel", cancel_job, twin=False),
     ]

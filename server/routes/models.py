@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from ...models.services import ALIASES, EMBEDDED, Models
+from ...models.services import ALIASES, EMBEDDED, KINDS, Models
 from ...nodes.store import inside
 from ..pictures import opened
 from ..web import Route, of, problem
@@ -106,11 +106,12 @@ def thumbnail(path: Path) -> bytes:
 
 
 def routes() -> list[Route]:
+    kinds = {"folder": {"type": "string", "enum": [*KINDS, *ALIASES]}}
     return [
         Route("GET", "/embeddings", embeddings),
         Route("GET", "/models", folders),
-        Route("GET", "/models/{folder}", files),
+        Route("GET", "/models/{folder}", files, parts=kinds),
         Route("GET", "/experiment/models", places),
-        Route("GET", "/experiment/models/{folder}", details),
+        Route("GET", "/experiment/models/{folder}", details, parts=kinds),
         Route("GET", r"/experiment/models/preview/{folder}/{index:\d{1,4}}/{name:.+}", preview, answers="image/webp"),
     ]

@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
+from ..shapes import TEXT
 from ..web import Route
 
 NAMES = re.compile(r"{(\w+)(?::[^{}]*(?:{[^{}]*}[^{}]*)*)?}")
@@ -37,7 +38,7 @@ def description(routes: list[Route]) -> dict[str, Any]:
 def operation(route: Route) -> dict[str, Any]:
     """One method of one path."""
     parameters: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        {"name": name, "in": "path", "required": True, "schema": route.parts.get(name, TEXT)}
         for name in NAMES.findall(route.path)
     ]
     parameters += [{"name": name, "in": "query", "schema": schema} for name, schema in route.query.items()]
@@ -48,14 +49,13 @@ def operation(route: Route) -> dict[str, Any]:
     found: dict[str, Any] = {
         "summary": route.summary,
         "operationId": f"{route.method.lower()}{where}",
-        "responses": {"200": answer, "4XX": {"description": "Refused; `error` says why."}},
+        "responses": {str(route.done): answer, "4XX": {"description": "Refused; `error` says why."}},
     }
     if parameters:
         found["parameters"] = parameters
     if route.body is not None:
-        form = "multipart/form-data" if route.body.startswith("multipart") else "application/json"
-        form = "application/octet-stream" if route.body == "The file." else form
-        found["requestBody"] = {"description": route.body, "content": {form: {"schema": {}}}}
+        content = {route.form: {"schema": dict(route.shape)}}
+        found["requestBody"] = {"description": route.body, "content": content}
     return found
 
 

@@ -13,6 +13,7 @@ from aiohttp import web
 from ...engine import Engine
 from ...errors import InputError
 from ..accept import Refused, judge
+from ..shapes import PROMPT, WORKFLOW
 from ..web import Route, json_body, of, problem
 from .packs import dumps
 
@@ -85,8 +86,8 @@ async def check(request: web.Request) -> web.Response:
 def routes() -> list[Route]:
     return [
         Route("GET", "/prompt", get_prompt),
-        Route("POST", "/prompt", post_prompt, body="A workflow: {prompt, client_id, prompt_id, number, front, ...}."),
-        Route("POST", "/check", check, body="A workflow in either form, or {prompt}."),
+        Route("POST", "/prompt", post_prompt, body="A workflow, and how to run it.", shape=PROMPT),
+        Route("POST", "/check", check, body="A workflow in either form, or {prompt}.", shape=WORKFLOW),
         Route("GET", "/object_info", object_info),
         Route("GET", "/object_info/{name}", object_info_of),
     ]

@@ -7,6 +7,7 @@ import asyncio
 from aiohttp import web
 
 from ..jobs import State
+from ..shapes import IDS, TEXT, YES, record
 from ..web import Route, json_object, names, of, problem
 
 
@@ -56,7 +57,9 @@ async def free(request: web.Request) -> web.Response:
 def routes() -> list[Route]:
     return [
         Route("GET", "/queue", get_queue),
-        Route("POST", "/queue", post_queue, body='{"clear": true}, {"delete": [ids]} or {"pause": true}.', answers=""),
-        Route("POST", "/interrupt", interrupt, body='Nothing, or {"prompt_id"}.', answers=""),
-        Route("POST", "/free", free, body='{"unload_models": true, "free_memory": true}.', answers=""),
+        Route("POST", "/queue", post_queue, body="What to remove, or whether to hold the line.", answers="",
+              shape=record(clear=YES, delete=IDS, pause=YES)),
+        Route("POST", "/interrupt", interrupt, body="Nothing, or which.", answers="", shape=record(prompt_id=TEXT)),
+        Route("POST", "/free", free, body="What to give back.", answers="",
+              shape=record(unload_models=YES, free_memory=YES)),
     ]

@@ -7,6 +7,7 @@ import asyncio
 from aiohttp import web
 
 from ...errors import InputError
+from ..shapes import TEXT, record
 from ..web import Route, json_body, json_object, of, problem, user_of
 
 LONG_NAME = 500
@@ -57,9 +58,9 @@ async def change_one(request: web.Request) -> web.Response:
 def routes() -> list[Route]:
     return [
         Route("GET", "/users", users),
-        Route("POST", "/users", add_user, body='{"username"}.'),
+        Route("POST", "/users", add_user, body="A name.", shape=record(("username",), username=TEXT)),
         Route("GET", "/settings", settings),
-        Route("POST", "/settings", change, body="An object of settings.", answers=""),
+        Route("POST", "/settings", change, body="An object of settings.", answers="", shape={"type": "object"}),
         Route("GET", "/settings/{id}", setting),
         Route("POST", "/settings/{id}", change_one, body="A JSON value.", answers=""),
     ]

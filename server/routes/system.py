@@ -12,6 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from ..machine import devices, memory
+from ..shapes import TEXT, YES, record
 from ..web import VERSION, Route, Server, json_object, of, problem
 
 FOLDERS = ("output", "input", "temp")
@@ -113,8 +114,10 @@ def routes() -> list[Route]:
         Route("GET", "/system_stats", system_stats),
         Route("GET", "/internal/logs", logs, twin=False),
         Route("GET", "/internal/logs/raw", raw_logs, twin=False),
-        Route("PATCH", "/internal/logs/subscribe", subscribe, twin=False, body='{"clientId", "enabled"}.', answers=""),
+        Route("PATCH", "/internal/logs/subscribe", subscribe, twin=False, body="Who, and whether.",
+              answers="", shape=record(clientId=TEXT, enabled=YES)),
         Route("GET", "/internal/folder_paths", folder_paths, twin=False),
-        Route("GET", "/internal/files/{kind}", folder_files, twin=False),
+        Route("GET", "/internal/files/{kind}", folder_files, twin=False,
+              parts={"kind": {"type": "string", "enum": list(FOLDERS)}}),
         Route("GET", "/metrics", metrics, twin=False, answers="text/plain"),
     ]

@@ -13,6 +13,7 @@ from ...documents.jsontext import parse_json
 from ...errors import InputError, PathEscape
 from ...nodes.store import KINDS, add_file, inside, write_file
 from ..pictures import masked
+from ..shapes import MASK, UPLOAD
 from ..web import Route, of, problem
 
 FIELDS = 16
@@ -136,8 +137,8 @@ async def upload_mask(request: web.Request) -> web.Response:
 
 
 def routes() -> list[Route]:
-    form = "multipart/form-data: image (a file), type, subfolder, overwrite."
+    form = "multipart/form-data"
     return [
-        Route("POST", "/upload/image", upload_image, body=form),
-        Route("POST", "/upload/mask", upload_mask, body=form + " original_ref."),
+        Route("POST", "/upload/image", upload_image, body="A file.", form=form, shape=UPLOAD),
+        Route("POST", "/upload/mask", upload_mask, body="A mask, and whose.", form=form, shape=MASK),
     ]

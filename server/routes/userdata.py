@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from ...nodes.store import write_file
+from ..shapes import BYTES, FILE, FLAG, TEXT
 from ..users import info
 from ..web import Route, of, problem, read, user_of
 from .files import headers
@@ -114,16 +115,15 @@ async def move_file(request: web.Request) -> web.Response:
 
 
 def routes() -> list[Route]:
-    flag, text = {"type": "string", "enum": ["true", "false"]}, {"type": "string"}
-    kept = {"overwrite": flag, "full_info": flag}
-    listed = {"dir": text, "recurse": flag, "full_info": flag, "split": flag}
+    kept = {"overwrite": FLAG, "full_info": FLAG}
+    listed = {"dir": TEXT, "recurse": FLAG, "full_info": FLAG, "split": FLAG}
     return [
         Route("GET", "/userdata", listing, query=listed),
-        Route("GET", "/v2/userdata", tree, query={"path": text}),
+        Route("GET", "/v2/userdata", tree, query={"path": TEXT}),
         Route("GET", "/userdata/user.css", user_css, answers="text/css"),
         Route("GET", "/userdata/{file}", get_file, answers="application/octet-stream"),
-        Route("POST", "/userdata/{file}", put_file, query=kept, body="The file."),
-        Route("DELETE", "/userdata/{file}", delete_file, answers=""),
+        Route("POST", "/userdata/{file}", put_file, query=kept, body="The file.", form=BYTES, shape=FILE),
+        Route("DELETE", "/userdata/{file}", delete_file, answers="", done=204),
         Route("POST", "/userdata/{file}/move/{dest}", move_file, query=kept),
         Route("GET", "/user.css", user_css, twin=False, answers="text/css"),
     ]
