@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -93,10 +94,24 @@ def test_sound_is_written_as_flac(tmp_path: Path) -> None:
     assert ui["audio"] == [{"filename": "a_00001_.flac", "subfolder": "audio", "type": "output"}]
 
 
-def test_formats_of_sound_that_are_not_there_say_so(tmp_path: Path) -> None:
-    shows = 'ui.AudioSaveHelper.get_save_audio_ui(sound, "a", cls=cls, format="opus")'
+@pytest.mark.parametrize(("form", "quality", "head"), [("mp3", "V0", b"ID3"), ("opus", "64k", b"OggS")])
+def test_sound_that_is_packed_with_loss(tmp_path: Path, form: str, quality: str, head: bytes) -> None:
+    """With PyAV; without it the node says what to install."""
+    shows = f'ui.AudioSaveHelper.get_save_audio_ui(sound, "a", cls=cls, format="{form}", quality="{quality}")'
+    world = World(tmp_path, NODE.format(shows=shows))
+    result = world.run({"n": ("Node", {"x": 1})})
+    if find_spec("av") is None:
+        cause = result.error.__cause__  # type: ignore[union-attr]
+        assert isinstance(cause, Unsupported) and cause.remedy == "pip install av"
+        return
+    assert result.ui["n"]["audio"] == [{"filename": f"a_00001_.{form}", "subfolder": "", "type": "output"}]
+    assert (world.files.output_dir / f"a_00001_.{form}").read_bytes().startswith(head)
+
+
+def test_an_unknown_format_of_sound(tmp_path: Path) -> None:
+    shows = 'ui.AudioSaveHelper.get_save_audio_ui(sound, "a", cls=cls, format="wax")'
     result = World(tmp_path, NODE.format(shows=shows)).run({"n": ("Node", {"x": 1})})
-    assert isinstance(result.error.__cause__, Unsupported)  # type: ignore[union-attr]
+    assert isinstance(result.error.__cause__, InputError)  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from comfy_api.latest._io import FolderType
+from comfy_api.latest._ui_sound import packed
 
-from .....errors import Unsupported
 from .....models.picture import codec
 from .....nodes.store import Files
 
@@ -166,8 +166,6 @@ def _batch(images: Any) -> torch.Tensor:
 class AudioSaveHelper:
     """Sound, {waveform: b channels n in -1..1, sample_rate}, to files."""
 
-    _OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
-
     @staticmethod
     def save_audio(
         audio: Mapping[str, Any],
@@ -177,15 +175,16 @@ class AudioSaveHelper:
         format: str = "flac",
         quality: str = "128k",
     ) -> list[SavedResult]:
-        """One FLAC of 16 bits each, without loss beyond that. Raises Unsupported for mp3 and opus."""
+        """One file each: FLAC of 16 bits, or mp3 and opus in that `quality`, which need PyAV."""
         from .....models.sound import flac
 
-        if format != "flac":
-            raise Unsupported("this format of sound cannot be written", got=format, expected="flac")
         texts = workflow_texts(cls)
         rate = int(audio["sample_rate"])
-        batch = [partial(flac, one, rate, texts) for one in audio["waveform"].cpu()]
-        return written(filename_prefix, folder_type, (0, 0), "flac", batch)
+        sounds = audio["waveform"].cpu()
+        batch = [partial(flac, one, rate, texts) for one in sounds]
+        if format != "flac":
+            batch = [partial(packed, one, rate, format, quality, texts) for one in sounds]
+        return written(filename_prefix, folder_type, (0, 0), format, batch)
 
     @staticmethod
     def get_save_audio_ui(
