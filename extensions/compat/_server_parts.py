@@ -139,6 +139,13 @@ class Queue:
     def get_current_queue_volatile(self) -> tuple[list[Any], list[Any]]:
         return self.get_current_queue()
 
+    def put(self, item: Any) -> None:
+        """Queue a job: (number, id, prompt, extra data, output nodes). Raises MissingAttribute without a server."""
+        take = getattr(self._host.channel, "put", None)
+        if take is None:
+            raise MissingAttribute("server.PromptServer.prompt_queue.put")
+        take(item)
+
     def get_history(self, prompt_id: str | None = None, max_items: int | None = None, offset: int = -1) -> Any:
         """Finished jobs by id, as the protocol tells of them."""
         ask = getattr(self._host.channel, "history", None)

@@ -17,6 +17,7 @@ from _core_classes import NODE_CLASS_MAPPINGS
 from _core_classes import NODE_DISPLAY_NAME_MAPPINGS as NODE_DISPLAY_NAME_MAPPINGS
 from comfy.cli_args import args
 
+from ...errors import PathEscape
 from ...nodes.store import Files
 
 MAX_RESOLUTION = 16384
@@ -218,6 +219,16 @@ class PreviewImage(SaveImage):
 
 class LoadImage(_MODULES["nodes"]["LoadImage"]):  # type: ignore[misc]
     """Pictures out of the input folder. The hooks take the name by position too."""
+
+    def load_image(self, image: str) -> tuple[Any, Any]:
+        """A name, or a whole path that lies in one of the three folders. Raises PathEscape, InputError."""
+        from ...models.picture.codec import read_frames
+
+        path = folder_paths.get_annotated_filepath(image)
+        roots = [folder_paths.get_directory_by_type(kind) for kind in ("input", "output", "temp")]
+        if not any(folder_paths.is_within_directory(path, root) for root in roots):
+            raise PathEscape("a file name leads outside its folder", got=image, remedy=f"Put the file into {roots[0]}.")
+        return read_frames(Path(path))
 
     @classmethod
     def IS_CHANGED(cls, image: str) -> Any:

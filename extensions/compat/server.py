@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import threading
+import uuid
 import weakref
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 
 HOST: Host
 
-__all__ = ["BinaryEventTypes", "PromptServer", "aiohttp", "web"]
+__all__ = ["BinaryEventTypes", "PromptServer", "aiohttp", "asyncio", "json", "os", "uuid", "web"]
 
 
 class PromptServer:

@@ -138,6 +138,11 @@ def test_core_classes_are_bases(host: Host, tmp_path: Path) -> None:
     Image.new("RGB", (4, 3), (255, 0, 0)).save(tmp_path / "input" / "red.png")
     image, mask = pack.Picked().load_image("red.png")
     assert image.shape == (1, 3, 4, 3) and mask.shape == (1, 64, 64)
+    assert torch.equal(pack.Picked().load_image(str(tmp_path / "input" / "red.png"))[0], image)
+    Image.new("RGB", (4, 3)).save(tmp_path / "far.png")
+    for far in ("../far.png", str(tmp_path / "far.png")):
+        with pytest.raises(PathEscape):
+            pack.Picked().load_image(far)
     assert pack.Picked.VALIDATE_INPUTS(image="red.png") is True is nodes_of(host).LoadImage.VALIDATE_INPUTS("red.png")
     assert pack.Picked.IS_CHANGED("red.png") == pack.Picked.IS_CHANGED(image="red.png")
     assert "none.png" in pack.Picked.VALIDATE_INPUTS(image="none.png")
