@@ -196,7 +196,7 @@ class Catalog(Mapping[str, NodeSpec]):
 
     def plus(self, nodes: Iterable[NodeSpec | Callable[..., _Any]], absent: Mapping[str, str] | None = None) -> Catalog:
         """This catalogue and more nodes; an id that is taken is refused."""
-        return Catalog([*self.specs(), *map(spec_of, nodes)], {**self.absent, **(absent or {})})
+        return Catalog([*self.specs(), *map(spec_of, nodes)], self.absent if absent is None else absent)
 
     def similar(self, id: str) -> list[str]:
         """Ids close to a misspelt one."""

@@ -23,7 +23,7 @@ from .declared import promised
 from .failure import failure
 from .host import Host
 from .imports import Space
-from .packs import Pack, entries
+from .packs import Absent, Pack, entries
 from .webs import webs
 
 SECONDS = 60.0
@@ -70,7 +70,7 @@ def load(
     host = Host(services, catalogue, base=base)
     loader = Loader(host, builtin)
     packs = loader.load(folders, points)
-    return host, packs, builtin.plus(loader.nodes.values(), loader.absent(packs))
+    return host, packs, builtin.plus(loader.nodes.values(), Absent(packs, {*builtin, *loader.nodes}))
 
 
 class Loader:
@@ -105,11 +105,6 @@ class Loader:
         ]
         self.host.packs[:] = kept
         return kept
-
-    def absent(self, packs: Iterable[Pack]) -> dict[str, str]:
-        """Node id -> which pack has it and why it is not there."""
-        said = {id: why for pack in packs for id, why in pack.absent().items()}
-        return {id: why for id, why in said.items() if id not in self.nodes}
 
     def space(self, entry: Path) -> Space:
         """Names of the pack's own, told apart from those of an equally named pack, and of another engine's."""

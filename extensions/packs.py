@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,6 +100,35 @@ class Pack:
             "web": {name: str(folder) for name, folder in self.webs.items()},
             "seconds": round(self.seconds, 3),
         }
+
+
+class Absent(Mapping[str, str]):
+    """Node id -> which pack has it and why it is not there. Sources are read when somebody asks, not before."""
+
+    def __init__(self, packs: Iterable[Pack], there: Container[str]) -> None:
+        self._packs = tuple(packs)
+        self._there = there
+
+    @cached_property
+    def _said(self) -> dict[str, str]:
+        from .declared import promised
+
+        said: dict[str, str] = {}
+        for pack in self._packs:
+            if pack.loaded and pack.missed:
+                why = f"The pack {pack.name} declares it but does not offer it; it missed {', '.join(pack.missed[:8])}."
+                said.update(dict.fromkeys(promised(pack.path), why))
+            said.update(pack.absent())
+        return {id: why for id, why in said.items() if id not in self._there}
+
+    def __getitem__(self, id: str) -> str:
+        return self._said[id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._said)
+
+    def __len__(self) -> int:
+        return len(self._said)
 
 
 def entries(folders: Iterable[Path | str]) -> Iterator[Path]:

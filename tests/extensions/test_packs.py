@@ -357,6 +357,23 @@ def test_a_node_of_a_pack_that_did_not_load_is_told(tmp_path: Path) -> None:
         assert pack(made, "wonders").where.endswith("__init__.py:2: import a_package_nobody_has")
 
 
+def test_a_node_that_a_pack_lost_by_itself_is_told(tmp_path: Path) -> None:
+    """Many packs catch what goes wrong in a part of them and offer the rest."""
+    source = """
+        NODE_CLASS_MAPPINGS = {}
+        try:
+            import another_package_nobody_has
+            NODE_CLASS_MAPPINGS["Lost"] = object
+        except ImportError:
+            pass
+    """
+    with engine(tmp_path, partly=source) as made:
+        assert pack(made, "partly").loaded
+        found = made.check({"1": node("Lost")})[0]
+        assert "The pack partly declares it" in found.remedy
+        assert "another_package_nobody_has" in found.remedy
+
+
 def test_editor_files_and_examples(tmp_path: Path) -> None:
     folder = tmp_path / "custom_nodes" / "shown"
     worlds.write(
