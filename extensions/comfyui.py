@@ -68,7 +68,7 @@ def _offer(spec: NodeSpec) -> Offer:
     types = {port.type for port in spec.inputs} | {port.type for port in spec.outputs}
     home = spec.module.rpartition(".")[2]
     works, sockets = "any values", ANYTHING
-    if types & (OWN.keys() - {"MODEL"}) or home in NETWORKS or spec.id in LOOKS:
+    if types & OWN.keys() - {"MODEL"} or ("MODEL" in types and (home in NETWORKS or spec.id in LOOKS)):
         works, sockets = "Carrara's own models", OWN
     elif "MODEL" in types:
         works, sockets = "the host's models, and Carrara's own", EITHER
@@ -80,9 +80,14 @@ def outside(id: str) -> str:
     return PREFIX + id.replace(" ", "")
 
 
+def category(spec: NodeSpec) -> str:
+    """The menu of the host that a node stands in."""
+    return f"{PREFIX}/{spec.category.strip('_') or 'other'}"
+
+
 def _with_sockets(spec: NodeSpec, sockets: Mapping[str, str]) -> NodeSpec:
     def moved(port: Any) -> Any:
-        return replace(port, type=sockets.get(port.type, port.type))
+        return replace(port, type=sockets[port.type]) if port.type in sockets else port
 
     inputs: tuple[Input, ...] = tuple(map(moved, spec.inputs))
     outputs: tuple[Output, ...] = tuple(map(moved, spec.outputs))
@@ -92,10 +97,7 @@ def _with_sockets(spec: NodeSpec, sockets: Mapping[str, str]) -> NodeSpec:
 def mappings(make: Callable[..., Any]) -> tuple[dict[str, type], dict[str, str]]:
     """Classes and display names by id, as a host wants them. make: an engine, from keyword arguments."""
     world = Inside(make)
-    around = Around(
-        inside_border(), lambda: world, world.context, told, rename=outside,
-        category=lambda spec: f"{PREFIX}/{spec.category.strip('_') or 'other'}",
-    )  # fmt: skip
+    around = Around(inside_border(), lambda: world, world.context, told, rename=outside, category=category)
     offers = offered()
     classes = {one.id: classic_class(one.spec, around, name=one.id) for one in offers}
     return classes, {one.id: one.spec.title for one in offers}

@@ -11,7 +11,6 @@ from typing import Any, Protocol
 
 from ...executor.spec import Context, Listing
 from ...models.compute import Compute
-from ...models.preview import Preview
 from ...models.residency import Residency
 from ...models.services import EMBEDDED, Models
 from ...nodes.store import Files
@@ -163,6 +162,8 @@ class Progress:
 
 def _picture(preview: Any) -> tuple[str, Any, int] | None:
     """As the host's bars take it: file format, picture, longest side."""
+    from ...models.preview import Preview
+
     if not isinstance(preview, Preview):
         return None
     from PIL import Image

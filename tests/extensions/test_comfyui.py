@@ -6,6 +6,7 @@ must come to the same latent.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -593,3 +594,21 @@ def test_a_workflow_stops_with_the_host(world: Any) -> None:
     with pytest.raises(management.InterruptProcessingException):
         call(world, "CarraraRunWorkflow", workflow="hello.json", changes="KSampler.steps = 2\n3.seed = 99")
     assert not management.processing_interrupted()
+
+
+# --- the page and the cross-check ------------------------------------------------------------------------------
+
+
+def test_the_page_says_what_is_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`python docs/inside.py` writes it anew."""
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    inside = importlib.import_module("inside")
+    text = inside.PAGE.read_text(encoding="utf-8")
+    assert inside.page(text) == text
+    assert len(text) > 4000
+
+
+def test_what_a_host_must_bring_besides_is_small() -> None:
+    """pip would fetch another PyTorch than the host's."""
+    wanted = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if not line.startswith("#")]
+    assert wanted == ["platformdirs>=4"]
