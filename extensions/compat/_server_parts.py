@@ -170,20 +170,25 @@ class Queue:
 
 
 class Users:
-    """One user, whose files lie in the folder `default`."""
+    """Whose request it is, and where that user's files lie. Without a server that knows more there is one user."""
 
-    def __init__(self, folder: Callable[[], str]) -> None:
+    def __init__(self, host: Host, folder: Callable[[], str]) -> None:
+        self._host = host
         self._folder = folder
         self.users = {"default": "default"}
 
+    def _of(self, request: Any) -> tuple[str, Path]:
+        ask = getattr(self._host.channel, "user", None)
+        return ("default", Path(self._folder()) / "default") if ask is None else ask(request)
+
     def get_request_user_id(self, request: Any) -> str:
-        return "default"
+        return self._of(request)[0]
 
     def get_request_user_filepath(
         self, request: Any, file: str | None, type: str = "userdata", create_dir: bool = True
     ) -> str | None:
         """Where a file of the user's lies; None for names that lead elsewhere."""
-        root = Path(self._folder()) / "default"
+        root = self._of(request)[1]
         try:
             path = inside(root, file or "")
         except PathEscape:

@@ -34,7 +34,7 @@ base_path = str(_base)
 input_directory = str(_files.input_dir)
 output_directory = str(_files.output_dir)
 temp_directory = str(_files.temp_dir)
-user_directory = str(user_data_path("carrara") / "user")
+_users = user_directory = str(user_data_path("carrara") / "user")
 
 folder_names_and_paths: dict[str, tuple[list[str], Any]] = {
     kind: ([str(folder) for folder in folders], _EXTENSIONS.get(kind, supported_pt_extensions))
@@ -91,19 +91,21 @@ def get_input_directory() -> str:
 
 
 def get_user_directory() -> str:
-    return user_directory
+    """Where users' own data lie: what was set, or what a server says, or the usual place."""
+    served = getattr(HOST.channel, "user_folder", None)
+    return str(served) if served is not None and user_directory == _users else user_directory
 
 
 def get_system_user_directory(name: str = "system") -> str:
     """A folder of users' data that no web page may read."""
     if not name or name.startswith("_"):
         raise ValueError(f"no name for a system folder: {name!r}")
-    return os.path.join(user_directory, f"__{name}")  # noqa: PTH118
+    return os.path.join(get_user_directory(), f"__{name}")  # noqa: PTH118
 
 
 def get_public_user_directory(user_id: str) -> str | None:
     """The folder of one user; None for names that are the system's."""
-    return None if not user_id or user_id.startswith("__") else os.path.join(user_directory, user_id)  # noqa: PTH118
+    return None if not user_id or user_id.startswith("__") else os.path.join(get_user_directory(), user_id)  # noqa: PTH118
 
 
 def get_input_subfolders() -> list[str]:

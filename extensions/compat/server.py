@@ -35,7 +35,7 @@ class PromptServer:
         self.routes = Routes(HOST)
         self.app = App(self.routes)
         self.prompt_queue = Queue(HOST)
-        self.user_manager = Users(lambda: folder_paths.get_user_directory())
+        self.user_manager = Users(HOST, lambda: folder_paths.get_user_directory())
         self.supports = ["custom_nodes_from_web"]
         self.number = 0
         self.client_session: aiohttp.ClientSession | None = None

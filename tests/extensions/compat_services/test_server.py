@@ -145,3 +145,25 @@ def test_users_and_what_is_absent(host: Host, tmp_path: Path) -> None:
     assert "custom_nodes_from_web" in it.supports and it.prompt_queue.get_history() == {}
     with pytest.raises(MissingAttribute, match=r"server\.PromptServer\.app\.on_startup"):
         _ = it.app.on_startup
+
+
+class Served(Nobody):
+    """A server that has several users."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.user_folder = folder
+
+    def user(self, request: Any) -> tuple[str, Path]:
+        return request, self.user_folder / request
+
+
+def test_users_of_a_server(host: Host, tmp_path: Path) -> None:
+    it, paths = host.modules.load("server").PromptServer.instance, host.modules.load("folder_paths")
+    host.channel = Served(tmp_path / "people")
+    assert paths.get_user_directory() == str(tmp_path / "people")
+    assert paths.get_public_user_directory("ann") == str(tmp_path / "people" / "ann")
+    assert it.user_manager.get_request_user_id("ann") == "ann"
+    assert it.user_manager.get_request_user_filepath("ann", "x.json") == str(tmp_path / "people" / "ann" / "x.json")
+    paths.set_user_directory(str(tmp_path / "mine"))
+    assert paths.get_user_directory() == str(tmp_path / "mine")
