@@ -151,6 +151,8 @@ class Narrator:
             value = most if state == "finished" else (known["value"] if known is not None else 0)
         self._states[event.node] = self._identity(event) | {"value": value, "max": most, "state": state}
         if len(self._states) > MANY:
+            if state == "finished" and event.parent is not None:
+                del self._states[event.node]  # a loop makes thousands of nodes: those that are done are told no more
             moment = time.monotonic()
             if state != "error" and moment - self._told < PAUSE:
                 return
