@@ -18,6 +18,9 @@ from typing import Any
 
 from ..errors import CarraraError
 
+PATCHED = ("torch", "torch.nn.functional")
+"""Modules whose functions packs replace, for all who use them."""
+
 
 class Hung(CarraraError):
     """A pack was still busy when its time was over. The engine does not wait for it."""
@@ -83,9 +86,11 @@ def contained(notes: list[str]) -> Iterator[None]:
     limit = sys.getrecursionlimit()
     collecting = gc.isenabled()
     torch = _torch()
+    functions = {name: dict(vars(sys.modules[name])) for name in PATCHED if name in sys.modules}
     try:
         yield
     finally:
+        _functions(functions, notes)
         _folder(folder, notes)
         _environment(environment, notes)
         _restore_torch(torch, notes)  # before the filters: torch may import what adds some
@@ -114,6 +119,15 @@ def contained(notes: list[str]) -> Iterator[None]:
         if collecting and not gc.isenabled():
             notes.append("garbage collection")
             gc.enable()
+
+
+def _functions(before: dict[str, dict[str, Any]], notes: list[str]) -> None:
+    for module, names in before.items():
+        now = vars(sys.modules[module])
+        for name, value in names.items():
+            if callable(value) and now.get(name) is not value:
+                notes.append(f"{module}.{name}")
+                setattr(sys.modules[module], name, value)
 
 
 def _folder(folder: Path, notes: list[str]) -> None:

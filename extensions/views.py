@@ -40,6 +40,26 @@ class View(ModuleType):
         return sorted({*dir(self.__dict__["__real__"]), *self.__dict__})
 
 
+class Words(ModuleType):
+    """`builtins` of a pack: what it plants there stands in its own modules."""
+
+    def __init__(self, words: dict[str, Any]) -> None:
+        super().__init__("builtins")
+        object.__setattr__(self, "__words__", words)
+
+    def __getattr__(self, name: str) -> Any:
+        words = object.__getattribute__(self, "__words__")
+        if name not in words:
+            raise AttributeError(f"module 'builtins' has no attribute {name!r}")
+        return words[name]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__getattribute__(self, "__words__")[name] = value
+
+    def __delattr__(self, name: str) -> None:
+        object.__getattribute__(self, "__words__").pop(name, None)
+
+
 class Seen(MutableMapping[str, ModuleType]):
     """`sys.modules` of a pack: its own names, the ecosystem's, and everybody's."""
 
@@ -50,6 +70,8 @@ class Seen(MutableMapping[str, ModuleType]):
         space = self._space
         if name in space.local:
             return space.local[name]
+        if name in ("__main__", "builtins"):
+            return space.get(name)
         modules = space.host.modules
         if modules.owns(name):
             if not modules.has(name):
@@ -105,6 +127,8 @@ class Proxies:
             "importlib.machinery": self._machinery,
             "inspect": self._inspect,
             "signal": self._signal,
+            "builtins": lambda: Words(space.builtins),
+            "__main__": self._main,
         }
 
     @property
@@ -125,8 +149,23 @@ class Proxies:
         return found
 
     def _sys(self) -> ModuleType:
-        own = {"modules": Seen(self._space), "path": list(sys.path), "stdout": sys.stderr, "__stdout__": sys.stderr}
+        own = {
+            "modules": Seen(self._space),
+            "path": list(sys.path),
+            "argv": [self._program()],
+            "stdout": sys.stderr,
+            "__stdout__": sys.stderr,
+        }
         return View(sys, own)
+
+    def _program(self) -> str:
+        return str(self._space.host.base / "main.py")
+
+    def _main(self) -> ModuleType:
+        """Some packs find the program's folder by its main module."""
+        made = ModuleType("__main__")
+        made.__file__ = self._program()
+        return made
 
     def _importlib(self) -> ModuleType:
         own = {

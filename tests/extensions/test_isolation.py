@@ -99,7 +99,7 @@ def test_what_a_node_does_to_torch_ends_with_it(tmp_path: Path) -> None:
 def test_the_process_is_as_before(tmp_path: Path) -> None:
     before = (Path.cwd(), list(warnings.filters), torch.get_default_dtype(), signal.getsignal(signal.SIGINT))
     path, limit, environment = list(sys.path), sys.getrecursionlimit(), dict(os.environ)
-    streams = (sys.stdout, sys.stderr, sys.excepthook)
+    streams = (sys.stdout, sys.stderr, sys.excepthook, torch.nn.functional.scaled_dot_product_attention)
     source = """
         import builtins, logging, os, signal, site, sys, warnings, torch
         os.chdir("/")
@@ -114,8 +114,11 @@ def test_the_process_is_as_before(tmp_path: Path) -> None:
         sys.stdout = None
         sys.excepthook = None
         sys.setrecursionlimit(200)
-        builtins.open = None
         builtins.planted = 1
+        assert planted == 1
+        builtins.open = None
+        torch.nn.functional.scaled_dot_product_attention = torch.matmul
+        assert sys.argv == [sys.modules["__main__"].__file__]
         logging.basicConfig(level=logging.DEBUG, force=True)
         NODE_CLASS_MAPPINGS = {}
     """
@@ -124,9 +127,10 @@ def test_the_process_is_as_before(tmp_path: Path) -> None:
     assert packs["good"].loaded
     assert (Path.cwd(), list(warnings.filters), torch.get_default_dtype(), signal.getsignal(signal.SIGINT)) == before
     assert (sys.path, sys.getrecursionlimit(), dict(os.environ)) == (path, limit, environment)
-    assert (sys.stdout, sys.stderr, sys.excepthook) == streams
+    assert (sys.stdout, sys.stderr, sys.excepthook, torch.nn.functional.scaled_dot_product_attention) == streams
     assert not hasattr(__import__("builtins"), "planted") and callable(open)
-    assert {"working directory", "warning filters", "torch's defaults", "builtins"} <= set(packs["bad"].notes)
+    assert {"working directory", "warning filters", "torch's defaults"} <= set(packs["bad"].notes)
+    assert "torch.nn.functional.scaled_dot_product_attention" in packs["bad"].notes
 
 
 def test_raising_in_input_types_costs_one_node(tmp_path: Path) -> None:
