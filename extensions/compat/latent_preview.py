@@ -22,11 +22,10 @@ Shown = tuple[str, Image.Image, int]
 
 
 def preview_to_image(latent_image: Tensor, do_scale: bool = True) -> Image.Image:
-    """h w 3 in -1..1 (in 0..255 without do_scale) as a picture."""
+    """h w 3 in -1..1 (in 0..1 without do_scale) as a picture."""
     values = latent_image.detach().float().cpu()
-    if do_scale:
-        values = (values.clamp(-1, 1) + 1) * 127.5
-    return Image.fromarray(values.round().clamp(0, 255).to(torch.uint8).numpy())
+    shares = (values + 1) / 2 if do_scale else values
+    return Image.fromarray((shares.clamp(0, 1) * 255).round().to(torch.uint8).numpy())
 
 
 class LatentPreviewer:
