@@ -337,6 +337,18 @@ def main(arguments: list[str] | None = None) -> Any:
     """Entry point. Typed errors become one readable message and an exit code; nothing else is caught."""
     words = sys.argv[1:] if arguments is None else arguments
     try:
+        command(words)
+    except SystemExit as ended:
+        if arguments is None and "--custom-nodes" in words:
+            from . import terminal
+
+            terminal.leave(ended)
+        raise
+
+
+def command(words: list[str]) -> Any:
+    """Run one command line. Raises SystemExit."""
+    try:
         if words[:1] == ["serve"]:
             from .server.flags import spelled
 

@@ -9,6 +9,7 @@ import json as jsonlib
 import os
 import subprocess
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -203,6 +204,16 @@ def results_only(packs: Sequence[Path] | None) -> Iterator[None]:
             sys.__stdout__.flush()
         os.dup2(kept, 1)
         os.close(kept)
+
+
+def leave(ended: SystemExit) -> None:
+    """End the process where a pack's threads would keep it: the command is over and all is written."""
+    lasting = [t for t in threading.enumerate() if t is not threading.main_thread() and not t.daemon]
+    if not lasting or not isinstance(ended.code, int | None):
+        return
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(ended.code or 0)
 
 
 def show_models(files: Mapping[str, Sequence[str]], *, json: bool) -> None:

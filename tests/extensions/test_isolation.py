@@ -242,7 +242,7 @@ def test_a_real_host_in_the_process_is_not_shadowed(tmp_path: Path, monkeypatch:
 
 
 NOISY = """
-    import os, subprocess, sys
+    import os, subprocess, sys, threading
     def shout():
         print("noise by print")
         sys.stdout.write("noise by sys.stdout\\n")
@@ -260,6 +260,7 @@ NOISY = """
         RETURN_TYPES, FUNCTION, OUTPUT_NODE = ("INT",), "go", True
         def go(self):
             shout()
+            threading.Thread(target=threading.Event().wait, daemon=False).start()  # for ever
             return (1,)
     NODE_CLASS_MAPPINGS = {"Loud": Loud}
 """
