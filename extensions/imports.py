@@ -78,7 +78,11 @@ class Space:
 
     def load(self, entry: Path) -> ModuleType:
         """Execute the pack itself: a file, or a folder with `__init__.py`."""
-        return self.file(self.prefix, entry if entry.is_file() else entry / "__init__.py")
+        self.asker.loading = True
+        try:
+            return self.file(self.prefix, entry if entry.is_file() else entry / "__init__.py")
+        finally:
+            self.asker.loading = False
 
     def file(self, name: str, path: Path | str) -> ModuleType:
         """Execute one file under a private name."""

@@ -15,11 +15,16 @@ PACK = "__carrara_pack__"
 
 
 class Asker:
-    """A pack as the one that asks for names. missed: what it did not get, also where it had another way ready."""
+    """A pack as the one that asks for names.
+
+    missed: what it did not get, also where it had another way ready. loading: its modules are being executed, which
+    is when it takes functions apart to patch them, and names constants as defaults.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.missed: dict[str, None] = {}
+        self.loading = False
 
 
 class Missing(Unsupported):
@@ -73,8 +78,9 @@ def asking() -> Asker | None:
 class Placeholder(ABCMeta):
     """The class of stand-ins for names that the reference has and this version has not.
 
-    A stand-in may be subclassed, annotate, decorate, and nothing is an instance of it. Whatever else is done with it
-    raises MissingAttribute, so that a pack loses the node that needs the name and no other.
+    A stand-in may be subclassed, annotate, decorate, and nothing is an instance of it. While a pack is imported its
+    attributes are stand-ins too. Whatever else is done with it raises MissingAttribute, so that a pack loses the node
+    that needs the name and no other.
     """
 
     __dotted__: str
@@ -87,9 +93,13 @@ class Placeholder(ABCMeta):
     def __getattr__(cls, name: str) -> Any:
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(name)
-        if status(cls.__dotted__) is Status.UNINSTALLED:
-            return placeholder(f"{cls.__dotted__}.{name}")  # enums and constants of packages stand in defaults
-        raise MissingAttribute(f"{cls.__dotted__}.{name}")
+        dotted = f"{cls.__dotted__}.{name}"
+        asker = asking()
+        if status(dotted) is Status.UNINSTALLED or (asker is not None and asker.loading):
+            if asker is not None:
+                asker.missed[dotted] = None
+            return placeholder(dotted)
+        raise MissingAttribute(dotted)
 
     def __getitem__(cls, key: Any) -> Any:
         raise MissingAttribute(cls.__dotted__)

@@ -487,6 +487,9 @@ def test_a_name_that_is_not_here_yet_costs_the_node_that_uses_it(tmp_path: Path)
         class Mine(comfy.ldm.hydit.models.HunYuanDiT):
             pass
 
+        first = comfy.ldm.hydit.models.HunYuanDiT.forward
+        comfy.ldm.hydit.models.HunYuanDiT.forward = lambda self, x: first(self, x)
+
         def annotated(x: HyditModel | None = None, how=T.InterpolationMode.BILINEAR) -> "Mine":
             return isinstance(x, HyditModel)
 
@@ -504,13 +507,19 @@ def test_a_name_that_is_not_here_yet_costs_the_node_that_uses_it(tmp_path: Path)
             def go(self):
                 return (F.resize(None, 3),)
 
-        NODE_CLASS_MAPPINGS = {"Sound": Sound, "Broken": Broken, "Scaled": Scaled}
+        class Listed(Sound):
+            @classmethod
+            def INPUT_TYPES(cls):
+                return {"required": {"x": (comfy.ldm.hydit.models.HunYuanDiT.NAMES,)}}
+
+        NODE_CLASS_MAPPINGS = {"Sound": Sound, "Broken": Broken, "Scaled": Scaled, "Listed": Listed}
     """
     from carrara.errors import NodeFailed
     from carrara.extensions.missing import MissingAttribute
 
     with engine(tmp_path, early=source) as made:
         assert pack(made, "early").loaded, pack(made, "early").traceback
+        assert "HunYuanDiT.NAMES" in pack(made, "early").left_out["Listed"]
         assert made.run({"1": node("Sound")}).values["1"] == (False,)
         with pytest.raises(NodeFailed, match=r"early asks for comfy\.ldm\.hydit\.models\.HunYuanDiT") as failed:
             made.run({"1": node("Broken")})
