@@ -1,0 +1,234 @@
+"""Models, text encoders, autoencoders and ControlNets as objects: they come back as the handles they were made of, and
+do what our nodes do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import worlds
+from patched_world import EMPTY, World
+
+from carrara.errors import Unsupported
+from carrara.models.residency import Residency
+from carrara.models.values import Conditioning
+from carrara.nodes.conditioning import encode_text
+from carrara.nodes.controlnet import apply_controlnet_advanced, load_controlnet
+from carrara.nodes.guidance import perturbed_attention_guidance, self_attention_guidance
+from carrara.nodes.loaders import load_checkpoint
+from carrara.nodes.lora import load_lora
+from carrara.nodes.sampling import apg, model_sampling_sd3
+from carrara.nodes.unet_patches import freeu
+
+
+def test_what_nobody_touches_comes_back_itself(world: World) -> None:
+    border = world.host.border
+    net = load_controlnet("tiny.safetensors", world.ctx)
+    for value, socket in ((world.model, "MODEL"), (world.clip, "CLIP"), (world.vae, "VAE"), (net, "CONTROL_NET")):
+        assert border.inward(border.outward(value), socket) is value
+    patcher = border.outward(world.model)
+    assert border.inward(patcher.clone(), "MODEL") is world.model
+    assert patcher.is_clone(border.outward(world.model)) and patcher.clone_has_same_weights(patcher.clone())
+
+
+def test_clones_stand_apart(world: World) -> None:
+    first = world.out(world.model)
+    second = first.clone()
+    second.set_model_attn1_patch(lambda n, context, value, extra_options: (n, context, value))
+    second.model_options["transformer_options"]["mine"] = 1
+    second.add_patches({"diffusion_model.out.2.bias": ("diff", (torch.ones(4),))})
+    assert first.model_options == {"transformer_options": {}} and not first.patches
+    third = second.clone()
+    third.model_options["transformer_options"]["patches"]["attn1_patch"].append(None)
+    assert len(second.model_options["transformer_options"]["patches"]["attn1_patch"]) == 1
+    assert third.patches_uuid == second.patches_uuid != first.patches_uuid
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: perturbed_attention_guidance(m, 3.0),
+        lambda m: self_attention_guidance(m, 0.5, 2.0),
+        lambda m: freeu(apg(m)),
+        lambda m: model_sampling_sd3(m, 2.0),
+    ],
+    ids=["pag", "sag", "apg and freeu", "flow"],
+)
+def test_what_our_nodes_hung_on_a_model_holds_beside_foreign_hooks(world: World, change: object) -> None:
+    ours = change(world.model)  # type: ignore[operator]
+    patcher = world.out(ours).clone()
+    patcher.set_model_unet_function_wrapper(lambda apply, args: apply(args["input"], args["timestep"], **args["c"]))
+    steered = world.host.border.inward(patcher, "MODEL")
+    after = change(world.node("FunctionWrapper"))  # type: ignore[operator]
+    both = world.sampled(after)
+    expected = world.sampled(ours)
+    assert float((world.sampled(steered) - expected).abs().max() / expected.std()) < 1e-5
+    assert float((both - world.sampled(world.node("FunctionWrapper"))).abs().max() / both.std()) > 1e-4
+
+
+def test_loras_of_both_sides_add_up(world: World) -> None:
+    pack = worlds.foreign(
+        world.host,
+        """
+        import comfy.sd, comfy.utils, folder_paths
+
+        def load(model, clip, path, sm, sc):
+            return comfy.sd.load_lora_for_models(model, clip, comfy.utils.load_torch_file(path), sm, sc)
+        """,
+        "lora_pack",
+    )
+    path = str(world.folder / "models" / "loras" / "tiny.safetensors")
+    inward = world.host.border.inward
+    theirs, clip = (inward(v) for v in pack.load(world.out(world.model), world.out(world.clip), path, 0.5, 0.25))
+    ours = load_lora(world.model, world.clip, "tiny.safetensors", world.ctx, 0.5, 0.25)
+    assert torch.equal(world.sampled(theirs), world.sampled(ours.model))
+    text = encode_text("the cat", ours.clip, world.ctx).entries[0].cond
+    assert torch.equal(encode_text("the cat", clip, world.ctx).entries[0].cond, text)
+    assert torch.equal(world.out(clip).encode("the cat"), text)
+    twice = load_lora(theirs, clip, "tiny.safetensors", world.ctx, 0.5, 0.0).model
+    whole = load_lora(world.model, world.clip, "tiny.safetensors", world.ctx, 1.0, 0.0).model
+    expected = world.sampled(whole)
+    assert float((world.sampled(twice) - expected).abs().max() / expected.std()) < 1e-5
+
+
+def test_prompts_by_tokens(world: World) -> None:
+    prompt = "a (cat:1.3) embedding:deep/style [the] " * 8
+    clip = world.out(world.clip)
+    tokens = clip.tokenize(prompt)
+    assert {len(row) for row in tokens["l"]} == {77}
+    assert any(isinstance(token, torch.Tensor) for row in tokens["l"] for token, _ in row)
+    cond, pooled = clip.encode_from_tokens(tokens, return_pooled=True)
+    entry = encode_text(prompt, world.clip, world.ctx).entries[0]
+    assert torch.equal(cond, entry.cond) and entry.pooled is not None and torch.equal(pooled, entry.pooled)
+    scheduled = world.host.border.inward(clip.encode_from_tokens_scheduled(tokens, add_dict={"mine": 3}))
+    assert isinstance(scheduled, Conditioning) and scheduled.entries[0].extra == {"mine": 3}
+    early = clip.clone()
+    early.clip_layer(-2)
+    assert clip.layer_idx is None and world.host.border.inward(early, "CLIP").last_layer == -2
+    expected = encode_text("the", world.clip.but(last_layer=-2), world.ctx).entries[0].cond
+    assert torch.equal(early.encode("the"), expected)
+
+
+def test_pictures_and_latents(world: World) -> None:
+    from carrara.models.autoencode import decode, decode_in_tiles, encode
+
+    vae, residency = world.out(world.vae), world.ctx.service(Residency)
+    picture = torch.rand(1, 64, 72, 3)
+    latent = vae.encode(picture)
+    assert torch.equal(latent, encode(world.vae, picture, residency))
+    assert torch.equal(vae.decode(latent), decode(world.vae, latent, residency))
+    tiled = decode_in_tiles(world.vae, latent, 64, 16, residency)
+    assert torch.equal(vae.decode_tiled(latent, tile_x=8, tile_y=8, overlap=2), tiled)
+    again = type(vae)(sd=vae.get_sd())
+    assert torch.equal(again.decode(latent), vae.decode(latent))
+
+
+def test_control_is_the_same_from_both_sides(world: World) -> None:
+    net = load_controlnet("tiny.safetensors", world.ctx)
+    hint = torch.rand(1, 64, 64, 3)
+    ours = apply_controlnet_advanced(world.positive, world.negative, net, hint, 0.7, 0.1, 0.9)
+    pack = worlds.foreign(
+        world.host,
+        """
+        def apply(net, cond, image, strength, start, end):
+            made = []
+            for tensor, said in cond:
+                said = said.copy()
+                control = net.copy().set_cond_hint(image.movedim(-1, 1), strength, (start, end))
+                control.set_previous_controlnet(said.get("control"))
+                said["control"] = control
+                made.append([tensor, said])
+            return made
+        """,
+        "control_pack",
+    )
+    outside = [world.out(text) for text in (world.positive, world.negative)]
+    theirs = [world.host.border.inward(pack.apply(world.out(net), text, hint, 0.7, 0.1, 0.9)) for text in outside]
+    from dataclasses import replace
+
+    by_ours = replace(world, positive=ours.positive, negative=ours.negative).sampled(world.model)
+    by_theirs = replace(world, positive=theirs[0], negative=theirs[1]).sampled(world.model)
+    assert float((by_ours - by_theirs).abs().max() / by_ours.std()) < 1e-5
+    assert not torch.allclose(by_ours, world.sampled(world.model))
+
+
+def test_a_control_of_a_packs_own_is_asked(world: World) -> None:
+    pack = worlds.foreign(
+        world.host,
+        """
+        import torch
+        from comfy.controlnet import ControlBase
+
+        class Push(ControlBase):
+            def get_control(self, x_noisy, t, cond, batched_number, transformer_options):
+                assert len(x_noisy) == len(t)
+                return self.control_merge({"middle": [torch.ones(len(x_noisy), 64, 4, 4)]}, None, torch.float32)
+
+            def copy(self):
+                made = Push()
+                self.copy_to(made)
+                return made
+
+        def push(cond, strength):
+            control = Push().set_cond_hint(torch.zeros(1, 3, 64, 64), strength)
+            return [[tensor, {**said, "control": control}] for tensor, said in cond]
+        """,
+        "push_pack",
+    )
+    from dataclasses import replace
+
+    from test_patching_nodes import Hand, methods
+
+    texts = [world.host.border.inward(pack.push(world.out(t), 0.3)) for t in (world.positive, world.negative)]
+    made = replace(world, positive=texts[0], negative=texts[1]).sampled(world.model)
+    hand = Hand(world)
+    last = hand.net.middle_block[2]
+    forward = last.forward
+    with methods((last, "forward", lambda x, given: forward(x, given) + 0.3)):
+        expected = hand.run()
+    assert float((made - expected).abs().max() / expected.std()) < 1e-5
+
+
+def test_a_checkpoint_written_by_foreign_code_loads(world: World, tmp_path: Path) -> None:
+    sd = world.host.modules.load("comfy.sd")
+    model, clip, vae, vision = sd.load_checkpoint_guess_config(
+        str(world.folder / "models" / "checkpoints" / "tiny.safetensors")
+    )
+    assert vision is None and model.is_clone(world.out(world.model))
+    model.add_patches({"diffusion_model.out.2.bias": ("diff", (torch.ones(4),))}, 0.5)
+    place = world.folder / "models" / "checkpoints" / "saved.safetensors"
+    sd.save_checkpoint(str(place), model, clip, vae)
+    saved, _, _ = load_checkpoint("saved.safetensors", world.ctx)
+    made, expected = world.sampled(saved), world.sampled(world.host.border.inward(model, "MODEL"))
+    assert float((made - expected).abs().max() / expected.std()) < 1e-5
+    alone = sd.load_checkpoint_guess_config(str(place), output_vae=False, output_clip=False)
+    assert alone[1] is None and alone[2] is None
+
+
+def test_the_network_itself_can_be_reached_and_replaced_in_part(world: World) -> None:
+    patcher = world.out(world.model)
+    net = patcher.model.diffusion_model
+    kinds = world.host.modules.load("comfy.ldm.modules.diffusionmodules.openaimodel")
+    assert isinstance(net, kinds.UNetModel) and net is patcher.get_model_object("diffusion_model")
+    attn = patcher.get_model_object("diffusion_model.middle_block.1.transformer_blocks.0.attn1")
+    clone = patcher.clone()
+    name = "diffusion_model.middle_block.1.transformer_blocks.0.attn1.forward"
+    clone.add_object_patch(name, lambda x, context=None, value=None: attn.to_out(attn.to_v(x)))
+    made = world.sampled(world.host.border.inward(clone, "MODEL"))
+    expected = world.sampled(world.node("ReplaceSelfAttention"))
+    assert float((made - expected).abs().max() / expected.std()) < 1e-5
+    assert "forward" not in vars(attn)
+
+
+def test_what_is_not_here_says_so(world: World) -> None:
+    pack = worlds.foreign(world.host, "import comfy.sd, comfy.clip_vision", "asking_pack")
+    with pytest.raises(Unsupported, match="DoRA"):
+        model = world.out(world.model)
+        key = "diffusion_model.out.2.weight"
+        weight = model.model_state_dict(key)[key]
+        parts = weight.flatten(1)[:, :1], weight.flatten(1)[:1], None, None, torch.ones(4)
+        model.add_patches({key: ("lora", parts)})
+        world.sampled(world.host.border.inward(model, "MODEL"), EMPTY)
+    with pytest.raises(Unsupported, match="asking_pack|clip_vision"):
+        exec("comfy.clip_vision.load('x')", vars(pack))
