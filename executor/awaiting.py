@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from typing import Any
 
 
@@ -34,3 +34,17 @@ def _run(pending: Awaitable[Any]) -> Any:
     if broken:
         raise broken[0]
     return found[0]
+
+
+async def side_by_side(pending: Iterable[Awaitable[Any]]) -> list[Any]:
+    """What all of them come to. When one fails, the others are cancelled before its error goes on."""
+    import asyncio
+
+    tasks = [asyncio.ensure_future(one) for one in pending]
+    try:
+        return await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise

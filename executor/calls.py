@@ -12,7 +12,7 @@ from inspect import iscoroutinefunction
 from typing import Any
 
 from ..errors import CarraraError, Interrupted
-from .awaiting import settled
+from .awaiting import settled, side_by_side
 from .cache import Values
 from .context import Blocker, Context, Expand, Lazy, NeedsInput, Shown
 from .dynamic import regroup
@@ -143,7 +143,8 @@ class Job:
                     if isinstance(result, Awaitable):
                         running.append((len(results), result))
                     results.append(result)
-            for (place, _), result in zip(running, await asyncio.gather(*(call for _, call in running)), strict=True):
+            given = await side_by_side([call for _, call in running])
+            for (place, _), result in zip(running, given, strict=True):
                 results[place] = result
             return collected(self.recipe.spec, results, blocked)
         except NeedsInput as need:

@@ -244,6 +244,41 @@ def test_async_failures_and_stops() -> None:
     assert result.status == "interrupted"
 
 
+def test_when_one_of_several_calls_fails_the_others_end() -> None:
+    import asyncio
+
+    ended: list[str] = []
+
+    @node("Mixed", category="test")
+    async def mixed(value: int) -> int:
+        try:
+            await asyncio.sleep(0.05 if value == 0 else 3600)
+            raise RuntimeError("the first")
+        finally:
+            ended.append(f"{value}")
+
+    made = graph(s=("Spread", {"count": 3}), x=("Mixed", {"value": ["s", 0]}))
+    result = Executor(TOYS.plus([mixed])).run(made, targets=["x"])
+    assert result.status == "failed" and "the first" in str(result.error) and sorted(ended) == ["0", "1", "2"]
+
+
+def test_what_async_nodes_hold_on_to_serves_the_next_run_too() -> None:
+    import asyncio
+
+    turns = asyncio.Semaphore(2)
+
+    @node("Turns", category="test", pure=False)
+    async def take_turns(value: int) -> int:
+        async with turns:
+            await asyncio.sleep(0.01)
+        return value
+
+    engine = Executor(TOYS.plus([take_turns]))
+    made = graph(s=("Spread", {"count": 6}), x=("Turns", {"value": ["s", 0]}))
+    for _ in range(2):
+        assert engine.run(made, targets=["x"]).values["x"] == (list(range(6)),)
+
+
 def test_workers_run_side_by_side() -> None:
     meeting = threading.Barrier(3, timeout=30)
 
