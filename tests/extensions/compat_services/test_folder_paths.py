@@ -10,6 +10,7 @@ from types import ModuleType
 
 import pytest
 import worlds
+from PIL import Image
 
 from carrara.errors import ModelNotFound, PathEscape
 from carrara.extensions.host import Host
@@ -157,3 +158,23 @@ def test_folders_of_the_input(fp: ModuleType, tmp_path: Path) -> None:
     assert fp.get_input_subfolders() == ["a", "b", os.path.join("b", "c")]  # noqa: PTH118
     assert fp.is_within_directory(str(tmp_path / "input" / "b"), str(tmp_path / "input"))
     assert not fp.is_within_directory(str(tmp_path / "input" / ".." / "x"), str(tmp_path / "input"))
+
+
+def test_folders_out_of_a_file(host: Host, fp: ModuleType, tmp_path: Path) -> None:
+    file = put(tmp_path / "more" / "loras" / "x.pt")
+    (tmp_path / "paths.yaml").write_text("mine:\n  base_path: more\n  is_default: true\n  loras: loras\n  own: own\n")
+    host.modules.load("utils.extra_config").load_extra_path_config(tmp_path / "paths.yaml")
+    assert fp.get_folder_paths("loras")[0] == str(tmp_path / "more" / "loras")
+    assert fp.get_full_path("loras", "x.pt") == str(file) and "own" in fp.folder_names_and_paths
+
+
+def test_folders_of_pictures(host: Host, tmp_path: Path) -> None:
+    kind = host.modules.load("comfy.k_diffusion.utils").FolderOfImages
+    assert ".png" in kind.IMG_EXTENSIONS
+    (tmp_path / "p" / "q").mkdir(parents=True)
+    for name, width in (("q/b.png", 2), ("a.JPG", 3)):
+        Image.new("RGB", (width, 1)).save(tmp_path / "p" / name)
+    put(tmp_path / "p" / "note.txt")
+    found = kind(tmp_path / "p")
+    assert len(found) == 2 and [found[i][0].width for i in range(2)] == [3, 2]
+    assert kind(tmp_path / "p", transform=lambda picture: picture.height)[0] == (1,)
