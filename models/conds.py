@@ -6,13 +6,13 @@ Everything that does not change from step to step is settled here, once.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, Unsupported
 from .picture.batches import fit_batch, resize_mask
 from .values import CondEntry, Conditioning, ControlUse
 
@@ -21,6 +21,14 @@ FADE = 8
 
 MIN_BOUNDS = 8
 """Cells: least side of an area that is read off a mask."""
+
+
+FOREIGN: Mapping[str, str] = {
+    "control": "a ControlNet of another program",
+    "gligen": "boxes for GLIGEN",
+    "hooks": "changes of weights during a run",
+}
+"""What foreign nodes hang on a conditioning and our runs alone do not heed, though any model would."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +55,10 @@ class Box:
     def inside(self, height: int, width: int) -> Box:
         if self.y >= height or self.x >= width:
             raise InputError(
-                "an area lies outside the picture", got=f"cells x {self.x}, y {self.y}",
-                expected=f"x < {width}, y < {height}", remedy="Move the area, or make the latent larger.",
+                "an area lies outside the picture",
+                got=f"cells x {self.x}, y {self.y}",
+                expected=f"x < {width}, y < {height}",
+                remedy="Move the area, or make the latent larger.",
             )
         return Box(min(self.height, height - self.y), min(self.width, width - self.x), self.y, self.x)
 
@@ -92,6 +102,15 @@ class Grid:
     batch: int
     height: int
     width: int
+
+
+def refuse_foreign(texts: Sequence[Conditioning]) -> None:
+    """Raises Unsupported for what would have to change the result and here would not."""
+    for text in texts:
+        for entry in text.entries:
+            for name, what in FOREIGN.items():
+                if entry.extra.get(name) is not None:
+                    raise Unsupported(f"{what} on a conditioning", got=name, remedy="Sample without it.")
 
 
 def part_of(

@@ -18,7 +18,7 @@ from torch import Tensor
 from ..errors import InputError, OutOfMemory
 from ..samplers.integrate import Ask, Estimates
 from .batching import Job, concats, contexts, crop, groups, states
-from .conds import Grid, Part, sides, weight_map
+from .conds import Grid, Part, refuse_foreign, sides, weight_map
 from .control import Chain, as_type
 from .guider import Guider
 from .handles import ControlNet, Model
@@ -59,13 +59,14 @@ def denoising(
 
     both: evaluate the negative side even where the scale cancels it. before: called ahead of each network call; what it
     raises ends the run. The estimate of a side that nobody evaluates is 0.
-    Raises InputError for conditionings that do not fit the network.
+    Raises InputError for conditionings that do not fit the network, Unsupported for what foreign nodes hung on them.
     """
     model, mix = guider.model, guider.mix
     if model.steered is not None:
         with model.steered.asking(guider, canvas, residency, both=both, before=before) as steered:
             yield steered
         return
+    refuse_foreign(guider.texts)
     levels = model.sampling.levels
     own = [look.text for look in model.looks if look.text is not None]
     texts = sides(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from enum import StrEnum
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated
@@ -43,7 +44,7 @@ def latent_from_batch(
     mask = samples.noise_mask
     if mask is not None and mask.shape[0] > 1:
         mask = fit_batch(mask, max(count, mask.shape[0]))[wanted]
-    return Latent(samples.samples[wanted], mask, _indices(samples)[wanted], samples.kind)
+    return replace(samples, samples=samples.samples[wanted], noise_mask=mask, batch_index=_indices(samples)[wanted])
 
 
 @node("RepeatLatentBatch", category="latent/batch", title="Repeat Latent Batch")
@@ -59,7 +60,8 @@ def repeat_latent_batch(samples: Latent, amount: Annotated[int, Range(1, 64)] = 
     if indices is not None:
         span = max(indices) - min(indices) + 1
         indices = tuple(index + copy * span for copy in range(amount) for index in indices)
-    return Latent(whole.repeat(amount, *([1] * (whole.ndim - 1))), mask, indices, samples.kind)
+    repeated = whole.repeat(amount, *([1] * (whole.ndim - 1)))
+    return replace(samples, samples=repeated, noise_mask=mask, batch_index=indices)
 
 
 @node("LatentBatch", category="latent/batch", deprecated=True)
@@ -82,7 +84,7 @@ def join(latents: list[Latent]) -> Latent:
 
     first = latents[0]
     whole = torch.cat([fit_latent(latent.samples, first.samples) for latent in latents])
-    return Latent(whole, first.noise_mask, sum((_indices(latent) for latent in latents), ()), first.kind)
+    return replace(first, samples=whole, batch_index=sum((_indices(latent) for latent in latents), ()))
 
 
 @node("RebatchLatents", category="latent/batch", title="Rebatch Latents")
@@ -98,7 +100,7 @@ def _runs(latents: list[Latent]) -> Iterator[list[Latent]]:
     full = []
     seen = 0
     for latent in latents:
-        full.append(Latent(latent.samples, _whole_mask(latent), _indices(latent, seen), latent.kind))
+        full.append(replace(latent, noise_mask=_whole_mask(latent), batch_index=_indices(latent, seen)))
         seen += latent.samples.shape[0]
     for _, run in groupby(full, key=lambda latent: latent.samples.shape[-2:]):
         yield list(run)
@@ -128,7 +130,8 @@ def _cut(run: list[Latent], size: int) -> Iterator[Latent]:
     for start in range(0, samples.shape[0], size):
         part = slice(start, start + size)
         mask = masks[part]
-        yield Latent(samples[part], None if mask.mean() == 1.0 else mask, indices[part], run[0].kind)
+        shown = None if mask.mean() == 1.0 else mask
+        yield replace(run[0], samples=samples[part], noise_mask=shown, batch_index=indices[part])
 
 
 @node("LatentBatchSeedBehavior", category="latent/advanced")
@@ -139,4 +142,4 @@ def latent_batch_seed_behavior(
     indices = None
     if seed_behavior == SeedBehavior.FIXED:
         indices = (_indices(samples)[0],) * samples.samples.shape[0]
-    return Latent(samples.samples, samples.noise_mask, indices, samples.kind)
+    return replace(samples, batch_index=indices)

@@ -20,6 +20,8 @@ class Own:
         self.value = value
 
     def __getattr__(self, name: str) -> Any:
+        if name == "value":  # not set yet: somebody copies it without making it
+            raise AttributeError(name)
         kind = type(self.value).__name__
         raise NotTheirs(
             f"this {kind} belongs to Carrara's own engine, the node does not know such a thing",

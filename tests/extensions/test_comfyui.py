@@ -6,6 +6,7 @@ must come to the same latent.
 
 from __future__ import annotations
 
+import copy
 import importlib
 import json
 import os
@@ -485,6 +486,27 @@ def test_a_model_of_ours_says_what_it_is_to_a_node_of_the_hosts(world: Any) -> N
     model, _, _ = call(world, "CarraraCheckpointLoaderSimple", ckpt_name="tiny.safetensors")
     with pytest.raises(AttributeError, match="belongs to Carrara's own engine"):
         model.clone()
+
+
+def test_what_the_host_hung_on_a_conditioning_is_not_ignored(world: Any) -> None:
+    model, clip, _ = call(world, "CarraraCheckpointLoaderSimple", ckpt_name="tiny.safetensors")
+    (text,) = call(world, "CarraraCLIPTextEncode", text="", clip=clip)
+    held = [[text[0][0], {**text[0][1], "gligen": ("position", object(), [])}]]
+    with pytest.raises(Exception, match="GLIGEN"):
+        call(world, "CarraraKSampler", model=model, positive=held, negative=text, latent_image=EMPTY, steps=1)
+
+
+def test_batches_of_latents_keep_what_other_packs_said(world: Any, latent: dict[str, Any]) -> None:
+    for id, how in {"LatentFromBatch": {"batch_index": 1}, "RepeatLatentBatch": {"amount": 2}}.items():
+        (made,) = call(world, f"Carrara{id}", samples=latent, **how)
+        assert made["of_some_pack"] == "kept" and len(made["batch_index" if "From" in id else "samples"]) in (1, 4)
+    (parts,) = call(world, "CarraraRebatchLatents", latents=[latent], batch_size=1)
+    assert [part["of_some_pack"] for part in parts] == ["kept", "kept"]
+
+
+def test_a_value_of_ours_may_be_copied(world: Any) -> None:
+    model, _, _ = call(world, "CarraraCheckpointLoaderSimple", ckpt_name="tiny.safetensors")
+    assert copy.copy(model).value is model.value
 
 
 def test_what_reaches_into_the_network_takes_only_our_own_models(world: Any, pair: Pair) -> None:
