@@ -63,7 +63,8 @@ def load(
     catalogue: gives that catalogue later. The folder that holds `custom_nodes` stands for the program's own; where no
     folder is called that, `spare` does.
     """
-    base = next((folder.absolute().parent for folder in folders if folder.name == "custom_nodes"), spare)
+    places = [folder.parent if (folder / "__init__.py").is_file() else folder for folder in folders]
+    base = next((place.absolute().parent for place in places if place.name == "custom_nodes"), spare)
     files: Files | None = services.get(Files)
     for kind in KINDS if files is not None else ():
         files.root(kind).mkdir(parents=True, exist_ok=True)  # packs list them while they are read
@@ -175,10 +176,11 @@ class Loader:
         """What a pack's module declares, in whichever forms."""
         found = Found()
         own_nodes = own(module)
+        called = entry.stem if entry.is_file() else entry.name
         if own_nodes:
-            found.nodes += [replace(spec, module=entry.name) for spec in own_nodes]
+            found.nodes += [replace(spec, module=called) for spec in own_nodes]
             found.sorts.add("own")
-        origin = Origin(self.host, entry.stem, entry.name, stamp(entry))
+        origin = Origin(self.host, entry.stem, called, stamp(entry))
         mapping = getattr(module, "NODE_CLASS_MAPPINGS", None)
         if isinstance(mapping, Mapping):
             titles = getattr(module, "NODE_DISPLAY_NAME_MAPPINGS", None) or {}

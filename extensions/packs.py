@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import InputError
 from ..executor.spec import NodeSpec
 
 if TYPE_CHECKING:
@@ -132,10 +133,18 @@ class Absent(Mapping[str, str]):
 
 
 def entries(folders: Iterable[Path | str]) -> Iterator[Path]:
-    """What may be a pack in these folders, in name order: Python files, and folders with `__init__.py`."""
+    """What may be a pack in these folders, in name order: Python files, and folders with `__init__.py`.
+
+    A folder that is a pack itself stands for that one. Raises InputError for one that is not there.
+    """
     for folder in map(Path, folders):
         place = folder.expanduser()
-        for entry in sorted(place.iterdir()) if place.is_dir() else ():
+        if not place.is_dir():
+            raise InputError("there is no such folder of packs", got=str(place), remedy="Look at --custom-nodes.")
+        if (place / "__init__.py").is_file():
+            yield place
+            continue
+        for entry in sorted(place.iterdir()):
             if entry.name.startswith((".", "__")) or entry.name.endswith(".disabled"):
                 continue
             if (entry.suffix == ".py" and entry.is_file()) or (entry / "__init__.py").is_file():

@@ -86,9 +86,9 @@ class Options:
             for path in self.models
             if path.suffix in (".yaml", ".yml")
             for kind, folder, _ in read_yaml(path)
-            if kind == "custom_nodes"
+            if kind == "custom_nodes" and folder.is_dir()
         ]
-        return [*([base] if base is not None else []), *self.custom_nodes, *named]
+        return [*([base] if base is not None and base.is_dir() else []), *self.custom_nodes, *named]
 
 
 def keeping(rule: str) -> Cache | None:

@@ -14,6 +14,7 @@ from carrara.extensions.packs import Pack
 
 def engine(folder: Path, **files: str) -> Engine:
     """An engine with one pack for each text."""
+    (folder / "custom_nodes").mkdir(exist_ok=True)
     for name, text in files.items():
         worlds.write(folder / "custom_nodes" / name, {"__init__.py": text})
     return Engine(
@@ -617,3 +618,17 @@ def test_results_outlive_the_engine_as_long_as_the_pack_is_the_same(tmp_path: Pa
     assert run("5 + 1") == ("1",)  # another source
     assert run("Thing()") == ("1",)
     assert run("Thing()") == ("1",)  # nobody knows how to store it
+
+
+def test_a_folder_may_be_a_pack_itself(tmp_path: Path) -> None:
+    from carrara.errors import InputError
+
+    folder = worlds.write(
+        tmp_path / "custom_nodes" / "numbers", {"__init__.py": NUMBERS, "helper.py": "raise Exception"}
+    )
+    with Engine(custom_nodes=[folder], cache="off", output_dir=tmp_path, input_dir=tmp_path) as made:
+        assert [p.name for p in made.packs] == ["numbers"]
+        assert made.host is not None
+        assert made.host.base == tmp_path
+    with pytest.raises(InputError, match="no such folder of packs"):
+        Engine(custom_nodes=[tmp_path / "nowhere"], cache="off")
