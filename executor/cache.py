@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -28,21 +28,22 @@ class Classed(Protocol):
     def type(self) -> str: ...
 
 
-Owner = tuple[str, str]
-"""A node's id and its class."""
+Owner = tuple[str, str, bool]
+"""A node's id and its class, and whether an expansion of that node made what is kept."""
+Keys = Mapping[str, bytes | None]
 
 
 class Cache(Protocol):
     """Entries by fingerprint. Safe to call from several threads."""
 
-    def begin(self, keys: Collection[bytes], graph: Mapping[str, Classed]) -> None:
-        """A run of that graph starts, whose nodes have these keys."""
+    def begin(self, keys: Keys, graph: Mapping[str, Classed]) -> None:
+        """A run of that graph starts; the nodes that may run have these keys."""
         ...
 
     def get(self, key: bytes) -> Entry | None: ...
 
     def put(self, key: bytes, entry: Entry, owner: Owner | None = None) -> None:
-        """owner: of a node that an expansion made, the graph's node behind it."""
+        """owner: the graph's node behind it."""
         ...
 
     def clear(self) -> None: ...
@@ -51,7 +52,7 @@ class Cache(Protocol):
 class NoCache:
     """Keeps nothing: each value is freed after its last consumer."""
 
-    def begin(self, keys: Collection[bytes], graph: Mapping[str, Classed]) -> None:
+    def begin(self, keys: Keys, graph: Mapping[str, Classed]) -> None:
         return None
 
     def get(self, key: bytes) -> Entry | None:
@@ -67,7 +68,8 @@ class NoCache:
 class LastRun:
     """Keeps what the newest run's nodes have, and drops the rest when that run starts.
 
-    What an expansion made is kept as long as the node behind it is in the graph.
+    What an expansion made is kept as long as the node behind it is in the graph, and so is what nodes have that are in
+    the graph but were not asked for this time.
     """
 
     def __init__(self) -> None:
@@ -75,12 +77,12 @@ class LastRun:
         self._owners: dict[bytes, Owner] = {}
         self._lock = threading.Lock()
 
-    def begin(self, keys: Collection[bytes], graph: Mapping[str, Classed]) -> None:
-        wanted = set(keys)
+    def begin(self, keys: Keys, graph: Mapping[str, Classed]) -> None:
+        wanted = set(keys.values())
         with self._lock:
-            for key, (id, kind) in self._owners.items():
+            for key, (id, kind, made) in self._owners.items():
                 node = graph.get(id)
-                if node is not None and node.type == kind:
+                if (made or id not in keys) and node is not None and node.type == kind:
                     wanted.add(key)
             self._entries = {key: entry for key, entry in self._entries.items() if key in wanted}
             self._owners = {key: owner for key, owner in self._owners.items() if key in self._entries}
@@ -115,7 +117,7 @@ class WhileRoom:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def begin(self, keys: Collection[bytes], graph: Mapping[str, Classed]) -> None:
+    def begin(self, keys: Keys, graph: Mapping[str, Classed]) -> None:
         self._look()
 
     def get(self, key: bytes) -> Entry | None:
@@ -163,7 +165,7 @@ class Bounded:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def begin(self, keys: Collection[Any], graph: Mapping[str, Classed]) -> None:
+    def begin(self, keys: Keys, graph: Mapping[str, Classed]) -> None:
         return None
 
     def get(self, key: Any) -> Entry | None:

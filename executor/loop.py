@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import CarraraError, Cycle
 from . import events
 from .bound import Bound, Checked
-from .cache import Entry, Values
+from .cache import Entry, Owner, Values
 from .calls import Broken, Done, Grown, Outcome, Recipe, Wants, collected, gather
 from .context import Blocker, Context, Expand
 from .early import foresee
@@ -75,7 +75,7 @@ class Run:
         early = foresee(self, look)
         if early is None:
             return False
-        self.executor.cache.begin({key for key in self.keys.keys.values() if key is not None}, self.checked.graph)
+        self.executor.cache.begin(self.keys.keys, self.checked.graph)
         for id in self.checked.good:
             self.keep.setdefault(planner.same(id), []).append(id)
         self.enlist(planner.need(self.keep, self.values))
@@ -255,7 +255,7 @@ class Run:
         if key is not None and not done.skipped:
             entry = Entry(done.values, done.ui, done.files)
             executor = self.executor
-            executor.cache.put(key, entry, self.owner(id) if self.made else None)
+            executor.cache.put(key, entry, self.owner(id))
             worth = twins or spec.output or seconds >= executor.store_seconds
             if executor.store is not None and worth and id not in self.keys.brief:
                 executor.store.put(key, entry)
@@ -266,10 +266,10 @@ class Run:
             self.waiting.push(consumer, self.nodes[consumer])
         self.release(wire.source for wire in self.nodes[id].wires)
 
-    def owner(self, id: str) -> tuple[str, str] | None:
-        """The node of the workflow behind a made one, and its class."""
-        real = self.report.lineage.reals.get(id)
-        return None if real is None else (real, self.nodes[real].node.type)
+    def owner(self, id: str) -> Owner:
+        """The node of the workflow behind it."""
+        real = self.report.lineage.reals.get(id, id)
+        return real, self.nodes[real].node.type, real is not id
 
     def release(self, sources: Iterable[str]) -> None:
         """One consumer less; the last one frees the values."""

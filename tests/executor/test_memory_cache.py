@@ -55,9 +55,13 @@ def test_last_run_keeps_what_the_new_run_has_too() -> None:
     cache = LastRun()
     cache.put(b"a", entry())
     cache.put(b"b", entry())
-    cache.put(b"grown", entry(), ("1", "Loop"))
-    cache.put(b"outgrown", entry(), ("2", "Loop"))
-    cache.begin({b"b", b"c"}, {"1": Node("1", "Loop", {}), "2": Node("2", "Other", {})})
+    cache.put(b"grown", entry(), ("1", "Loop", True))
+    cache.put(b"outgrown", entry(), ("2", "Loop", True))
+    cache.put(b"aside", entry(), ("3", "Add", False))
+    cache.put(b"changed", entry(), ("4", "Add", False))
+    kinds = {"1": "Loop", "2": "Other", "3": "Add", "4": "Add"}
+    cache.begin({"0": b"b", "1": b"c", "4": None}, {id: Node(id, kind, {}) for id, kind in kinds.items()})
+    assert cache.get(b"aside") and cache.get(b"changed") is None
     assert cache.get(b"a") is None and cache.get(b"b")
     assert cache.get(b"grown") and cache.get(b"outgrown") is None
 
@@ -77,10 +81,10 @@ def test_what_is_kept_while_there_is_room(monkeypatch: pytest.MonkeyPatch) -> No
     assert len(cache) == 8
     cache.get(b"\0")
     free[0] = 49
-    cache.begin(set(), {})
+    cache.begin({}, {})
     assert len(cache) == 6 and cache.get(b"\0") and cache.get(b"\1") is None
     free[0] = 0  # not known
-    cache.begin(set(), {})
+    cache.begin({}, {})
     assert len(cache) == 6
     cache.clear()
     assert len(cache) == 0

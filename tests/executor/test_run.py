@@ -73,6 +73,14 @@ def test_the_last_run_alone_is_kept() -> None:
     assert len(engine.run(graph(**CHAIN)).executed) == 4
 
 
+def test_the_last_run_keeps_what_was_not_asked_for() -> None:
+    engine = executor(cache=LastRun())
+    made = graph(**CHAIN, q=("Number", {"value": 9}), w=("Show", {"value": ["q", 0]}))
+    engine.run(made)
+    engine.run(made, targets=["w"])
+    assert engine.run(made).executed == ()
+
+
 def test_equal_nodes_run_once() -> None:
     heard: list[Any] = []
     made = graph(
