@@ -70,7 +70,7 @@ class SafetensorsFile:
                 raw = torch.empty(info.end - info.start, dtype=torch.uint8)
                 file.seek(info.start)
                 # Not through a map: a page that must come from the disk would hold every thread up.
-                if _filled(file, memoryview(raw.numpy())) < len(raw):
+                if _filled(file, raw.numpy().data) < len(raw):
                     raise BadWeights(f"{self.header.path.name} became shorter since it was examined")
                 return raw.view(torch_type(info.dtype)).view(info.shape)
 

@@ -10,7 +10,7 @@ from ..models.values import Image, Mask
 from .store import Files, Saved
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from torch import Tensor
 
@@ -21,6 +21,7 @@ Prompt = Annotated[dict | None, Hidden("PROMPT")]
 PngInfo = Annotated[dict | None, Hidden("EXTRA_PNGINFO")]
 _WEBP_METHODS = {"default": 4, "fastest": 0, "slowest": 6}
 _EXIF_PROMPT, _EXIF_WORKFLOW = 0x0110, 0x010F
+_LONGEST_KEY = 79
 
 
 class Loaded(NamedTuple):
@@ -108,13 +109,14 @@ def save_image(
     ctx: Context,
 ) -> Shown:
     """Save pictures as PNG files that carry the workflow."""
-    return _save_pngs(images, filename_prefix, "output", SAVED_LEVEL, ctx)
+    return _save_pngs(images, filename_prefix, "output", SAVED_LEVEL, extra_pnginfo, ctx)
 
 
 @node("PreviewImage", category="image", title="Preview Image", output=True)
 def preview_image(images: Image, prompt: Prompt = None, extra_pnginfo: PngInfo = None, *, ctx: Context) -> Shown:
     """Show pictures; the files lie in the temp folder."""
-    return _save_pngs(images, f"ComfyUI_temp_{ctx.service(Files).session}", "temp", SHOWN_LEVEL, ctx)
+    prefix = f"ComfyUI_temp_{ctx.service(Files).session}"
+    return _save_pngs(images, prefix, "temp", SHOWN_LEVEL, extra_pnginfo, ctx)
 
 
 @node("MaskPreview", category="mask", title="Preview Mask", output=True)
@@ -122,7 +124,7 @@ def mask_preview(mask: Mask, prompt: Prompt = None, extra_pnginfo: PngInfo = Non
     """Show masks as grey pictures."""
     from ..models.picture.batches import as_masks
 
-    return preview_image(as_masks(mask)[..., None].expand(-1, -1, -1, 3), ctx=ctx)
+    return preview_image(as_masks(mask)[..., None].expand(-1, -1, -1, 3), None, extra_pnginfo, ctx=ctx)
 
 
 @node("SaveAnimatedWEBP", category="image/animation", output=True, reads=destination, validate=outside)
@@ -141,8 +143,10 @@ def save_animated_webp(
     """Save a batch of pictures as one animated WebP."""
     from ..models.picture.codec import animated_webp
 
-    texts = workflow_texts(ctx)
+    texts = workflow_texts(ctx, extra_pnginfo)
+    others = (key for key in texts if key not in ("prompt", "workflow"))
     tags = {"prompt": _EXIF_PROMPT, "workflow": _EXIF_WORKFLOW}
+    tags |= {key: _EXIF_WORKFLOW - place for place, key in enumerate(others, 1)}
     exif = {tags[key]: f"{key}:{text}" for key, text in texts.items()}
     data = animated_webp(images, exif, fps, lossless, quality, _WEBP_METHODS[method])
     return _save_animation(images, filename_prefix, "webp", data, ctx)
@@ -162,22 +166,31 @@ def save_animated_png(
     """Save a batch of pictures as one animated PNG."""
     from ..models.picture.codec import animated_png
 
-    data = animated_png(images, workflow_texts(ctx), fps, compress_level)
+    data = animated_png(images, workflow_texts(ctx, extra_pnginfo), fps, compress_level)
     return _save_animation(images, filename_prefix, "png", data, ctx)
 
 
-def workflow_texts(ctx: Context) -> dict[str, str]:
-    """What a saved file says about its making: `prompt` (API form) and `workflow` (UI form) as JSON."""
+def workflow_texts(ctx: Context, extra: Mapping[str, Any] | None = None) -> dict[str, str]:
+    """What a saved file says of its making: `prompt` (API form), `workflow` (UI form) and what a client adds, as JSON.
+
+    Keys that no file format has room for are left out.
+    """
     if not ctx.service(Files).metadata:
         return {}
-    known: dict[str, Any] = {"prompt": ctx.prompt, "workflow": ctx.workflow}
-    return {key: json.dumps(value) for key, value in known.items() if value is not None}
+    known: dict[str, Any] = {"prompt": ctx.prompt, "workflow": ctx.workflow, **(extra or {})}
+    return {
+        key: json.dumps(value)
+        for key, value in known.items()
+        if value is not None and key.isascii() and key.isprintable() and 0 < len(key) <= _LONGEST_KEY
+    }
 
 
-def _save_pngs(images: Tensor, prefix: str, kind: str, level: int, ctx: Context) -> Shown:
+def _save_pngs(
+    images: Tensor, prefix: str, kind: str, level: int, extra: Mapping[str, Any] | None, ctx: Context
+) -> Shown:
     from ..models.picture.codec import png
 
-    texts = workflow_texts(ctx)
+    texts = workflow_texts(ctx, extra)
     return save_each(images, prefix, kind, "png", lambda picture: png(picture, texts, level), ctx)
 
 

@@ -39,7 +39,7 @@ def save_latent(
     files = ctx.service(Files)
     slot = files.slot(filename_prefix)
     tensors = {TENSOR: samples.samples.detach().cpu().contiguous(), UNSCALED: torch.tensor([])}
-    saved = files.save(slot, slot.counter, "latent", save(tensors, metadata=workflow_texts(ctx) or None))
+    saved = files.save(slot, slot.counter, "latent", save(tensors, metadata=workflow_texts(ctx, extra_pnginfo) or None))
     return Shown(ui={"latents": [saved.shown()]}, files=(str(saved.path),))
 
 

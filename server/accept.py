@@ -19,6 +19,8 @@ from .queue import now
 SECRETS = ("auth_token_comfy_org", "api_key_comfy_org")
 LONG_LIST = 20
 LONG_NAME = 200
+REFUSED = "the node refuses these values."
+"""What validation says where a node gave no reason."""
 
 
 @dataclass(frozen=True)
@@ -172,15 +174,17 @@ def _fault(engine: Engine, checked: Checked, problem: Problem) -> dict[str, Any]
     node = checked.graph[problem.node]
     given = node.inputs.get(problem.input)
     info: dict[str, Any] = {}
+    details = " ".join(part for part in (problem.input, problem.remedy) if part)
     if problem.input:
         info["input_name"] = problem.input
     if problem.type == "exception_during_validation":
-        info |= {"exception_type": "Exception", "traceback": []}
+        info |= {"exception_type": _raised(problem), "traceback": []}
     elif problem.type == "exception_during_inner_validation":
-        info |= {"exception_type": "Exception", "exception_message": problem.message, "traceback": []}
-        info |= _wanted(engine, problem, node.type)
-    elif problem.type not in ("required_input_missing", "custom_validation_failed"):
-        info |= _wanted(engine, problem, node.type)
+        return _seen_from_below(engine, checked, problem, details)
+    elif problem.type == "custom_validation_failed":
+        details = " - ".join(part for part in (problem.input, _reason(problem)) if part)
+    elif problem.type != "required_input_missing":
+        info |= _wanted(engine, problem.type, node.type, problem.input)
         if problem.type == "return_type_mismatch":
             info["received_type"] = problem.got
         else:
@@ -189,19 +193,41 @@ def _fault(engine: Engine, checked: Checked, problem: Problem) -> dict[str, Any]
             info["exception_message"] = problem.message
     if isinstance(given, Link):
         info["linked_node"] = [given.node, given.slot]
-    return {
-        "type": problem.type,
-        "message": problem.message,
-        "details": " ".join(part for part in (problem.input, problem.remedy) if part),
-        "extra_info": info,
-    }
+    return {"type": problem.type, "message": problem.message, "details": details, "extra_info": info}
 
 
-def _wanted(engine: Engine, problem: Problem, type: str) -> dict[str, Any]:
-    port = engine.catalogue[type].input(problem.input)
+def _seen_from_below(engine: Engine, checked: Checked, problem: Problem, details: str) -> dict[str, Any]:
+    """A fault found on the way up is told by the link that leads to its node: the protocol says so."""
+    info: dict[str, Any] = {"input_name": problem.input, "input_config": None}
+    for id, bound in checked.nodes.items():
+        for name, value in checked.graph[id].inputs.items():
+            if isinstance(value, Link) and value.node == problem.node:
+                wanted = _wanted(engine, problem.type, bound.node.type, name)
+                info = {"input_name": name, **wanted, "linked_node": [value.node, value.slot]}
+                break
+        else:
+            continue
+        break
+    info |= {"exception_type": _raised(problem), "exception_message": problem.message, "traceback": []}
+    return {"type": problem.type, "message": problem.message, "details": details, "extra_info": info}
+
+
+def _raised(problem: Problem) -> str:
+    """The name of what a check raised."""
+    name = problem.got.partition(":")[0] if isinstance(problem.got, str) else ""
+    return name if name.replace(".", "").isidentifier() else "Exception"
+
+
+def _reason(problem: Problem) -> str:
+    """What a node said when it refused, if it said anything."""
+    return "" if problem.message == REFUSED else problem.message
+
+
+def _wanted(engine: Engine, fault: str, type: str, name: str) -> dict[str, Any]:
+    port = engine.catalogue[type].input(name)
     if port is None:
         return {"input_config": None}
     config = input_config(port, engine.services)
-    if problem.type == "value_not_in_list" and isinstance(config[0], list) and len(config[0]) > LONG_LIST:
+    if fault == "value_not_in_list" and isinstance(config[0], list) and len(config[0]) > LONG_LIST:
         return {"input_config": None}
     return {"input_config": config}

@@ -136,7 +136,7 @@ class Queue:
                 " messages = ? WHERE id = ?",
                 (
                     outcome.state,
-                    now(),
+                    moment(),
                     count,
                     None if preview is None else _text(preview),
                     None if outcome.error is None else _text(outcome.error),
@@ -167,7 +167,7 @@ class Queue:
                 changed = self._db.execute(
                     "UPDATE jobs SET state = 'interrupted', finished = ?, messages = ?"
                     " WHERE id = ? AND state = 'pending'",
-                    (now(), _text(note), id),
+                    (moment(), _text(note), id),
                 )
                 if changed.rowcount:
                     done.append(id)
@@ -327,7 +327,7 @@ class Queue:
                         cut + 1,
                         _text(told),
                         None if error is None else _text(error),
-                        None if again else now(),
+                        None if again else moment(),
                         id,
                     ),
                 )
@@ -344,6 +344,11 @@ class Queue:
 def now() -> int:
     """Milliseconds since 1970."""
     return time.time_ns() // 1_000_000
+
+
+def moment() -> float:
+    """The same with its fractions, for the order in which jobs ended."""
+    return time.time_ns() / 1e6
 
 
 def _own(path: Path) -> sqlite3.Connection:

@@ -57,8 +57,9 @@ def job(row: tuple[Any, ...]) -> Job:
 
 def _brief(row: tuple[Any, ...]) -> dict[str, Any]:
     found = dict(zip(BRIEF.split(", "), row[:12], strict=True))
-    number, shown, wrong = found["number"], found["preview"], found["error"]
+    number, shown, wrong, ended = found["number"], found["preview"], found["error"], found["finished"]
     return found | {
+        "finished": None if ended is None else int(ended),
         "state": State(found["state"]),
         "number": int(number) if number == int(number) else number,
         "preview": None if shown is None else json.loads(shown),

@@ -86,9 +86,9 @@ class Options:
             for path in self.models
             if path.suffix in (".yaml", ".yml")
             for kind, folder, _ in read_yaml(path)
-            if kind == "custom_nodes" and folder.is_dir()
+            if kind == "custom_nodes"
         ]
-        return [*([base] if base is not None and base.is_dir() else []), *self.custom_nodes, *named]
+        return [*([base] if base is not None else []), *self.custom_nodes, *named]
 
 
 def keeping(rule: str) -> Cache | None:
@@ -125,7 +125,7 @@ def assemble(options: Options, token: str | None) -> web.Application:
     base = options.under("models")
     engine = Engine(
         models=[*([base] if base is not None else []), *options.models],
-        custom_nodes=options.pack_folders,
+        custom_nodes=[one for one in options.pack_folders if one in options.custom_nodes or one.is_dir()],
         device=options.device,
         dtype=options.dtype,
         input_dir=options.input or options.under("input"),

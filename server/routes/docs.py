@@ -87,9 +87,14 @@ async def template(request: web.Request) -> web.StreamResponse:
             return web.FileResponse(path, headers={"Content-Type": kind})
         flow = inside(folder, name.removesuffix(".jpg") + ".json")
         if name.endswith(".jpg") and flow.is_file():
-            data = await asyncio.to_thread(lambda flow=flow: drawing(parse_json(flow.read_bytes(), name)))
+            data = await asyncio.to_thread(drawn, flow)
             return web.Response(body=data, content_type="image/jpeg", headers={"Cache-Control": "public, max-age=3600"})
     raise problem(404, "not_found", "There is no such example.")
+
+
+def drawn(flow: Path) -> bytes:
+    """A drawing of a workflow file."""
+    return drawing(parse_json(flow.read_bytes(), flow.name))
 
 
 async def template_index(request: web.Request) -> web.Response:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,7 +45,7 @@ def keep(name: str, seconds: float = 0.0, *, ctx: Context) -> Shown:
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def server(folder: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A server process and its address. Killed at the end if it still runs."""
     (folder / "packs").mkdir(exist_ok=True)
     (folder / "packs" / "keep.py").write_text(PACK)
@@ -53,7 +54,7 @@ def server(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     command = [sys.executable, "-m", "carrara", "serve", "--port", "0", "--cpu"]
     for name in ("output-directory", "input-directory", "user-directory", "cache"):
         command += [f"--{name}", str(folder / name)]
-    command += ["--custom-nodes", str(folder / "packs")]
+    command += more or ["--custom-nodes", str(folder / "packs")]
     environment = {**os.environ, "PYTHONPATH": str(folder)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment,
                           cwd=folder) as process:  # fmt: skip
@@ -134,6 +135,23 @@ def test_submit_sends_follows_and_fetches(tmp_path: Path) -> None:
         assert refused.returncode == 2 and "Nobody" in refused.stderr
     gone = carrara(tmp_path, "submit", "flow.json", "--server", url)
     assert gone.returncode == 2 and "carrara serve" in gone.stderr
+
+
+def test_a_server_as_test_suites_start_it(tmp_path: Path) -> None:
+    """Packs named in a paths file; the result cache of another name; flags that change nothing here."""
+    (tmp_path / "paths.yaml").write_text("testing:\n    custom_nodes: packs\n")
+    familiar = ("--listen", "127.0.0.1", "--extra-model-paths-config", "paths.yaml", "--cache-lru", "100", "--lowvram",
+                "--preview-method", "none", "--disable-auto-launch")  # fmt: skip
+    with server(tmp_path, *familiar) as (process, url):
+        with urllib.request.urlopen(f"{url}/object_info/Keep") as answer:
+            assert json.load(answer)["Keep"]["python_module"] == "custom_nodes.keep"
+        sent = urllib.request.Request(f"{url}/prompt", json.dumps({"prompt": flow("x")}).encode())
+        with urllib.request.urlopen(sent) as answer:
+            assert json.load(answer)["node_errors"] == {}
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+    refused = carrara(tmp_path, "serve", "--directml")
+    assert refused.returncode == 2 and "--device" in refused.stderr and "Traceback" not in refused.stderr
 
 
 def test_a_taken_port_is_said_in_plain_words(tmp_path: Path) -> None:

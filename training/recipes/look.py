@@ -12,11 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ...models.autoencode import Coder
 from ...models.checkpoint import load_checkpoint
 from ...models.compute import Compute
 from ...models.residency import Residency
@@ -71,7 +73,8 @@ def encoded(model: Path, count: int, seed: int) -> tuple[Tensor, Tensor]:
     scenes = random_scenes(np.random.default_rng(seed), count)
     pictures = to_tensor([draw(scene) for scene in scenes])
     with residency.use(loaded.vae) as network, torch.no_grad():
-        latents = torch.cat([residency.call(network.encode, part) for part in pictures.split(16)])
+        encode = cast(Coder, network).encode
+        latents = torch.cat([residency.call(encode, part) for part in pictures.split(16)])
     return (latents.float() - loaded.latent.shift) * loaded.latent.scale, pictures / 2 + 0.5
 
 
