@@ -52,7 +52,8 @@ class Client:
     def push(self, frame: Frame) -> None:
         """Put a message in line. From any thread; never waits."""
         with self._lock:
-            if self._lost or (frame.lossy and len(self._line) >= LOSSY):
+            full = len(self._line) >= LOSSY or self._bytes >= MOST_BYTES // 8
+            if self._lost or (frame.lossy and full):
                 return
             if frame.preview and self._previews >= PREVIEWS:
                 return

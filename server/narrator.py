@@ -150,7 +150,7 @@ class Narrator:
             most = known["max"] if known is not None else 1
             value = most if state == "finished" else (known["value"] if known is not None else 0)
         self._states[event.node] = self._identity(event) | {"value": value, "max": most, "state": state}
-        if len(self._states) > MANY:
+        if len(self._states) > MANY or len(event.node) > MANY:  # ids of packs' loops grow with every round
             if state == "finished" and event.parent is not None:
                 del self._states[event.node]  # a loop makes thousands of nodes: those that are done are told no more
             moment = time.monotonic()
