@@ -204,10 +204,10 @@ class Face:
             if name in left:
                 raise TypeError(f"{where} got {name} twice")
             left[name] = value
-        hidden = {what: left.pop(name, None) for name, what in self.hidden.items()}
+        hidden = {what: self._hidden(left.pop(name, None)) for name, what in self.hidden.items()}
         out: dict[str, Any] = {param: hidden[what] for param, what in spec.hidden.items()}
         if spec.context is not None:
-            run = {what: left.pop(name, None) for name, what in RUN.items() if spec.input(name) is None}
+            run = {what: self._hidden(left.pop(name, None)) for name, what in RUN.items() if spec.input(name) is None}
             out[spec.context] = self.around.context(hidden | {k: v for k, v in run.items() if v is not None})
         for port in spec.inputs:
             if port.name in left:
@@ -222,6 +222,10 @@ class Face:
             raise TypeError(f"{where} has no input {', '.join(left)}")
         inward = self.around.border.inward
         return out | {name: inward(value) for name, value in left.items()}
+
+    def _hidden(self, value: Any) -> Any:
+        """Nodes that take lists are given everything in lists."""
+        return value[0] if self.spec.input_is_list and isinstance(value, list) and value else value
 
     def _argument(self, port: Input, value: Any) -> Any:
         inward = self.around.border.inward

@@ -50,9 +50,15 @@ class Offer:
 
 def offered() -> tuple[Offer, ...]:
     """Everything that is offered to a host, in the catalogue's order."""
+    from .inside.bridge import vae_for_other_nodes
     from .inside.workflow import run_workflow
 
-    return tuple(_offer(spec) for spec in [spec_of(run_workflow), *catalogue().specs()] if not left_out(spec))
+    specs = [spec_of(run_workflow), *catalogue().specs()]
+    bridge = spec_of(vae_for_other_nodes)
+    return (
+        *(_offer(spec) for spec in specs if not left_out(spec)),
+        Offer(outside(bridge.id), _with_sockets(bridge, {}), "Carrara's own models"),
+    )
 
 
 def left_out(spec: NodeSpec) -> str:

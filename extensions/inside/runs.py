@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from ...models.values import Conditioning, Latent
     from ...samplers.guides import Guiding
     from ...samplers.prediction import Sampling
+
+RATIOS = ("downscale_ratio_spacial", "downscale_ratio_temporal")
+"""True of an empty latent only: a run's result does not say so any more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +88,10 @@ def host_model(patcher: Any) -> Model:
 def conducted(guider: Any, noise: Noise, sampler: Sampler, sigmas: Sequence[float], latent: Latent) -> Result:
     """One run of a host's guider. The host's own callback shows how far it is, and stops it."""
     patcher = guider.model_patcher
-    samples = import_module("comfy.sample").fix_empty_latent_channels(patcher, latent.samples)
+    ratios = [latent.extra.get(name) for name in RATIOS]  # empty latents of newer hosts tell the size of their cells
+    while ratios and ratios[-1] is None:
+        ratios.pop()
+    samples = import_module("comfy.sample").fix_empty_latent_channels(patcher, latent.samples, *ratios)
     first = noise.draw(samples.shape, latent.batch_index).to(samples)
     show = import_module("latent_preview").prepare_callback(patcher, len(sigmas) - 1)
     believed: Tensor | None = None
@@ -102,4 +108,5 @@ def conducted(guider: Any, noise: Noise, sampler: Sampler, sigmas: Sequence[floa
     )  # fmt: skip
     out = out.to(import_module("comfy.model_management").intermediate_device())
     clean = out if believed is None else patcher.model.process_latent_out(believed.cpu())
-    return Result(latent.with_samples(out), latent.with_samples(clean))
+    rest = {name: value for name, value in latent.extra.items() if name not in RATIOS}
+    return Result(replace(latent, samples=out, extra=rest), replace(latent, samples=clean, extra=rest))

@@ -217,6 +217,16 @@ def test_models_on_straight_paths(world: Any, pair: Pair, latent: dict[str, Any]
     close(there["samples"], here.samples, 1e-5)
 
 
+def test_empty_latents_that_tell_the_size_of_their_cells(world: Any, pair: Pair) -> None:
+    """Of 4 × 4 cells of 16 pixels are made 8 × 8 of 8."""
+    given = {"samples": torch.zeros(1, 16, 4, 4), "downscale_ratio_spacial": 16}
+    positive, negative, _ = pair.said
+    (made,) = call(
+        world, "CarraraKSampler", model=pair.theirs, positive=positive, negative=negative, latent_image=given, steps=1
+    )  # fmt: skip
+    assert made["samples"].shape == (1, 4, 8, 8) and "downscale_ratio_spacial" not in made
+
+
 def test_a_part_of_a_run(world: Any, pair: Pair) -> None:
     how = {"noise_seed": 3, "steps": 6, "cfg": 2.0, "sampler_name": "euler", "scheduler": "normal"}
     how |= {"start_at_step": 0, "end_at_step": 3, "add_noise": "enable", "return_with_leftover_noise": "enable"}
@@ -486,6 +496,24 @@ def test_a_model_of_ours_says_what_it_is_to_a_node_of_the_hosts(world: Any) -> N
     model, _, _ = call(world, "CarraraCheckpointLoaderSimple", ckpt_name="tiny.safetensors")
     with pytest.raises(AttributeError, match="belongs to Carrara's own engine"):
         model.clone()
+
+
+def test_our_autoencoder_in_the_hands_of_the_hosts_nodes(world: Any) -> None:
+    _, _, vae = call(world, "CarraraCheckpointLoaderSimple", ckpt_name="tiny.safetensors")
+    (theirs,) = call(world, "CarraraVAEForOtherNodes", vae=vae)
+    latent = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(2))
+    (image,) = call(world, "CarraraVAEDecode", samples={"samples": latent}, vae=vae)
+    assert torch.equal(theirs.decode(latent), image)
+    (encoded,) = call(world, "CarraraVAEEncode", pixels=image, vae=vae)
+    assert torch.equal(theirs.encode(image), encoded["samples"])
+    cells = theirs.spacial_compression_decode()
+    (tiled,) = call(
+        world, "CarraraVAEDecodeTiled", samples={"samples": latent}, vae=vae, tile_size=64, overlap=16,
+        temporal_size=64, temporal_overlap=8,
+    )  # fmt: skip
+    assert torch.equal(theirs.decode_tiled(latent, tile_x=64 // cells, tile_y=64 // cells, overlap=16 // cells), tiled)
+    assert theirs.encode_tiled(image, tile_x=64, tile_y=64, overlap=16).shape == latent.shape
+    assert (theirs.latent_channels, theirs.downscale_ratio, theirs.temporal_compression_decode()) == (4, 8, None)
 
 
 def test_what_the_host_hung_on_a_conditioning_is_not_ignored(world: Any) -> None:
