@@ -44,8 +44,6 @@ class ImageLoss:
 
     Every `whole`-th step takes a few whole pictures, the others more windows of half the side at the same cost: the
     norms see other statistics in a window, so both are needed.
-    decoder_only: leave the latents as they are; then `shake` is the deviation of noise put on them, so that the decoder
-    forgives what a U-Net gets slightly wrong.
     """
 
     network: Autoencoder
@@ -54,8 +52,6 @@ class ImageLoss:
     images: int = 3
     windows: int = 10
     divergence: float = 2e-4
-    decoder_only: bool = False
-    shake: float = 0.0
     device: torch.device | str = "cpu"
     half: bool = True
 
@@ -67,13 +63,12 @@ class ImageLoss:
         else:
             pictures = [crop(rng, scene, PIXELS // 2) for scene in random_scenes(rng, self.windows)]
         x = to_tensor(pictures).to(self.device)
-        with torch.set_grad_enabled(not self.decoder_only), mixed(self.device, self.half):
+        with mixed(self.device, self.half):
             mean, logvar = (part.float() for part in self.network.moments(x))
         logvar = logvar.clamp(-20, 5)
-        deviation = torch.full_like(mean, self.shake) if self.decoder_only else torch.exp(logvar / 2)
         noise = torch.from_numpy(rng.standard_normal(mean.shape, dtype=np.float32)).to(self.device)
         with mixed(self.device, self.half):
-            y = self.network.decode(mean + deviation * noise).float()
+            y = self.network.decode(mean + torch.exp(logvar / 2) * noise).float()
         divergence = 0.5 * (mean**2 + logvar.exp() - 1 - logvar).mean()
         return (y - x).abs().mean() + 2 * ((y - x) ** 2).mean() + self.divergence * divergence
 

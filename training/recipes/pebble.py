@@ -7,7 +7,7 @@ text        the text encoder learns what sentences say                          
 vae         autoencoder, 8 pixels per latent cell                                            15 minutes
 latents     encode drawn scenes, make latents round, fold that into the autoencoder          2 minutes
 unet        U-Net, v-prediction                                                              60 minutes
-decoder     the decoder alone goes on, its latents untouched                                 10 minutes
+decoder     the decoder alone goes on, its latents untouched, small objects first            15 minutes
 export      one SD1.x checkpoint, float16
 
 Times on two cores of a Xeon with AMX. Sizes come from where such a small network fails. Norms have at least four
@@ -32,7 +32,7 @@ from ...models.text.clip import CLIPText, CLIPTextConfig
 from ...models.unet import UNet, UNetConfig
 from ...models.vae.autoencoder import Autoencoder, VAEConfig
 from ...samplers.prediction import discrete
-from .. import export, image_to_latent, text_to_latent, text_to_words
+from .. import export, image_to_latent, latent_to_image, text_to_latent, text_to_words
 from ..loop import Plan, Progress, Run, train
 from ..prompts import corpus, describe, unrelated
 from ..scenes import random_scenes
@@ -54,7 +54,7 @@ MIX = text_to_latent.Mix(prompts=24, repeats=2)
 TEXT_PLAN = Plan(steps=900, rate=1e-3, warmup=50, cooldown=300, average=0.99)
 VAE_PLAN = Plan(steps=4500, rate=1.5e-3, warmup=100, cooldown=2500, decay=1e-4, average=0.998)
 UNET_PLAN = Plan(steps=7000, rate=1e-3, warmup=300, cooldown=2500)
-DECODER_PLAN = Plan(steps=2500, rate=6e-4, warmup=50, cooldown=1500, decay=1e-4, average=0.998)
+DECODER_PLAN = Plan(steps=3400, rate=7e-4, warmup=50, cooldown=1200, decay=1e-4, average=0.998)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +150,13 @@ class Workshop:
 
     def decoder(self) -> bool:
         """Go on with the decoder alone: what the U-Net learnt to make stays what it was."""
-        network, plan = self._rounded(), self.recipe.decoder_plan
-        loss = image_to_latent.ImageLoss(
-            network, self.recipe.seed + 1, whole=1, decoder_only=True, shake=self.recipe.shake / SCALE,
-            device=self.device,
-        )
-        return self._train("decoder", Run(network, plan), loss)
+        recipe, network = self.recipe, self._rounded()
+        scenes = random_scenes(np.random.default_rng(recipe.seed), recipe.scenes)  # those of `latents`
+        latents = torch.load(self.out / "latents.pt", weights_only=True)["latents"].float() / SCALE
+        loss = latent_to_image.PictureLoss(
+            network, scenes, latents, recipe.seed + 1, shake=recipe.shake / SCALE, device=self.device
+        )  # fmt: skip
+        return self._train("decoder", Run(network, recipe.decoder_plan), loss)
 
     def export(self) -> Path:
         """Write pebble.safetensors from whatever stages have come furthest."""
