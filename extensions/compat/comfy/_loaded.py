@@ -81,9 +81,15 @@ class LoadedModel:
     __hash__ = object.__hash__
 
 
+def _place(device: Any = None) -> torch.device:
+    """The engine's device, or the one given; a GPU always with its number, so that places can be compared."""
+    found = _residency.device if device is None else torch.device(device)
+    return torch.device("cuda", torch.cuda.current_device()) if found == torch.device("cuda") else found
+
+
 def get_total_memory(dev: torch.device | None = None, torch_total_too: bool = False) -> Any:
     """Bytes; with torch_total_too also those that PyTorch holds."""
-    device = _residency.device if dev is None else torch.device(dev)
+    device = _place(dev)
     total = total_memory(device)
     held = torch.cuda.memory_reserved(device) if device.type == "cuda" else total
     return (total, held) if torch_total_too else total
@@ -91,7 +97,7 @@ def get_total_memory(dev: torch.device | None = None, torch_total_too: bool = Fa
 
 def get_free_memory(dev: torch.device | None = None, torch_free_too: bool = False) -> Any:
     """Bytes; with torch_free_too also those free inside of what PyTorch holds."""
-    device = _residency.device if dev is None else torch.device(dev)
+    device = _place(dev)
     free = inside = free_bytes(device)
     if device.type == "cuda":
         inside = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
@@ -107,7 +113,7 @@ def extra_reserved_memory() -> int:
 
 
 def maximum_vram_for_weights(device: torch.device | None = None) -> int:
-    return int(total_memory(_residency.device if device is None else torch.device(device)) * 0.88) - _RESERVE
+    return int(total_memory(_place(device)) * 0.88) - _RESERVE
 
 
 def free_memory(
@@ -115,7 +121,7 @@ def free_memory(
 ) -> list[LoadedModel]:
     """Unload, oldest first, until so many bytes are free; gives what was unloaded. Networks in use stay."""
     cleanup_models()
-    place = torch.device(device)
+    place = _place(device)
     short = int(min(memory_required, 1 << 60)) - free_bytes(place)
     if short > 0 and place.type == _residency.device.type:
         short -= _residency.release(keep=max(0, _residency.held_bytes - short))
@@ -123,7 +129,7 @@ def free_memory(
     for held in reversed(current_loaded_models[:]):
         if short <= 0:
             break
-        if held.device == device and not any(held is kept for kept in keep_loaded):
+        if _place(held.device) == place and not any(held is kept for kept in keep_loaded):
             short -= held.model_loaded_memory()
             held.model_unload()
             gone.append(held)
@@ -176,7 +182,7 @@ def use_more_memory(extra_memory: float, loaded_models: Iterable[LoadedModel], d
 
 
 def offloaded_memory(loaded_models: Iterable[LoadedModel], device: torch.device) -> int:
-    return sum(held.model_offloaded_memory() for held in loaded_models if held.device == device)
+    return sum(held.model_offloaded_memory() for held in loaded_models if _place(held.device) == _place(device))
 
 
 def cleanup_models() -> None:
