@@ -35,6 +35,7 @@ from .extensions.packs import Pack, entries, installed
 from .folders import cache_folder, data_folder, listed, own_models
 from .models.codec import TensorCodec, sizeof
 from .models.compute import Compute
+from .models.menus import Menus
 from .models.residency import Residency
 from .models.services import KINDS, Models
 from .nodes.catalog import catalogue
@@ -165,10 +166,13 @@ class Engine:
         if not points and not any(entries(folders)):
             return
         from .extensions.loader import load
+        from .extensions.menus import TheirMenus
 
         self.host, self.packs, self.catalogue = load(
             folders, points, self.services, self.catalogue, lambda: self.catalogue, self.files.temp_dir
         )
+        if self.host is not None:
+            self.services = self.host.services = {**self.services, Menus: TheirMenus(self.host)}
 
     def __enter__(self) -> Self:
         return self

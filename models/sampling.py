@@ -26,6 +26,7 @@ from .picture.batches import as_masks, fit_batch, resize_mask
 from .values import Latent
 
 if TYPE_CHECKING:
+    from .menus import Menus
     from .residency import Residency
 
 
@@ -36,8 +37,11 @@ class Result(NamedTuple):
     denoised: Latent
 
 
-def sampler_of(name: str) -> Sampler:
+def sampler_of(name: str, menus: Menus | None = None) -> Sampler:
     """A sampler by name; an unknown name is the first of the list, as in files from elsewhere."""
+    added = None if menus is None else menus.sampler(name)
+    if added is not None:
+        return added
     table = rows()
     if name not in SAMPLERS:
         name = SAMPLERS[0]
@@ -46,10 +50,13 @@ def sampler_of(name: str) -> Sampler:
     return table[name]
 
 
-def levels_of(model: Model, sampler: str, scheduler: str, steps: int, denoise: float = 1.0) -> list[float]:
+def levels_of(
+    model: Model, sampler: str, scheduler: str, steps: int, denoise: float = 1.0, menus: Menus | None = None
+) -> list[float]:
     """The sigmas KSampler visits. Empty: nothing to do."""
+    added = None if menus is None else menus.schedule(scheduler)
     name = scheduler if scheduler in SCHEDULERS else SCHEDULERS[0]
-    return sigmas_for(model.sampling, name, steps, denoise, sampler_of(sampler))
+    return sigmas_for(model.sampling, added or name, steps, denoise, sampler_of(sampler, menus))
 
 
 def run(

@@ -9,9 +9,9 @@ from ..executor.spec import Choices, Context, Range, node
 from ..models.custom import Noise
 from ..models.guider import guided
 from ..models.handles import Model
+from ..models.menus import menus_of, sampler_names, scheduler_names
 from ..models.residency import Residency
 from ..models.values import Conditioning, Latent
-from ..samplers.names import SAMPLERS, SCHEDULERS
 
 if TYPE_CHECKING:
     from ..samplers.integrate import Step
@@ -30,8 +30,8 @@ def ksampler(
     seed: Annotated[int, SEED, "Picks the noise."] = 0,
     steps: Annotated[int, STEPS, "How many noise levels to visit."] = 20,
     cfg: Annotated[float, SCALE, "How strongly the positive prompt is followed; 1: only it."] = 8.0,
-    sampler_name: Annotated[str, Choices(SAMPLERS), "How a step is taken."],
-    scheduler: Annotated[str, Choices(SCHEDULERS), "Which noise levels are visited."],
+    sampler_name: Annotated[str, Choices(sampler_names), "How a step is taken."],
+    scheduler: Annotated[str, Choices(scheduler_names), "Which noise levels are visited."],
     positive: Annotated[Conditioning, "What to show."],
     negative: Annotated[Conditioning, "What to keep away from."],
     latent_image: Annotated[Latent, "Where to start; its noise mask says which part to make anew."],
@@ -41,9 +41,10 @@ def ksampler(
     """Make a latent: add noise, then remove it step by step."""
     from ..models.sampling import levels_of, run, sampler_of
 
-    sigmas = levels_of(model, sampler_name, scheduler, steps, denoise)
+    menus = menus_of(ctx.services)
+    sigmas = levels_of(model, sampler_name, scheduler, steps, denoise, menus)
     guider = guided(model, positive, negative, cfg)
-    sampler, residency = sampler_of(sampler_name), ctx.service(Residency)
+    sampler, residency = sampler_of(sampler_name, menus), ctx.service(Residency)
     return run(
         guider, Noise(seed), sampler, sigmas, latent_image, residency, on_step=reporting(ctx, model), before=ctx.check
     ).output
@@ -57,8 +58,8 @@ def ksampler_advanced(
     noise_seed: Annotated[int, SEED, "Picks the noise."] = 0,
     steps: Annotated[int, STEPS, "Steps of the whole run, of which this node may do a part."] = 20,
     cfg: Annotated[float, SCALE, "How strongly the positive prompt is followed."] = 8.0,
-    sampler_name: Annotated[str, Choices(SAMPLERS), "How a step is taken."],
-    scheduler: Annotated[str, Choices(SCHEDULERS), "Which noise levels are visited."],
+    sampler_name: Annotated[str, Choices(sampler_names), "How a step is taken."],
+    scheduler: Annotated[str, Choices(scheduler_names), "Which noise levels are visited."],
     positive: Annotated[Conditioning, "What to show."],
     negative: Annotated[Conditioning, "What to keep away from."],
     latent_image: Annotated[Latent, "Where to start."],
@@ -71,10 +72,11 @@ def ksampler_advanced(
     from ..models.sampling import levels_of, run, sampler_of
     from ..samplers.schedules import cut
 
-    whole = levels_of(model, sampler_name, scheduler, steps)
+    menus = menus_of(ctx.services)
+    whole = levels_of(model, sampler_name, scheduler, steps, menus=menus)
     sigmas = cut(whole, start_at_step, end_at_step, leftover=return_with_leftover_noise == "enable")
     noise = Noise(noise_seed, "none" if add_noise == "disable" else "batch")
-    guider, sampler = guided(model, positive, negative, cfg), sampler_of(sampler_name)
+    guider, sampler = guided(model, positive, negative, cfg), sampler_of(sampler_name, menus)
     residency = ctx.service(Residency)
     return run(
         guider, noise, sampler, sigmas, latent_image, residency, on_step=reporting(ctx, model), before=ctx.check

@@ -143,7 +143,7 @@ def without_second_last(sigmas: list[float]) -> list[float]:
 
 
 def sigmas_for(
-    sampling: Sampling, scheduler: str, steps: int, denoise: float = 1.0, row: Sampler | None = None
+    sampling: Sampling, scheduler: str | Schedule, steps: int, denoise: float = 1.0, row: Sampler | None = None
 ) -> list[float]:
     """The levels a run visits. Empty when denoise is 0 or less: there is nothing to do.
 
@@ -154,7 +154,8 @@ def sigmas_for(
     dropping = row is not None and row.drop_second_last
 
     def table(count: int) -> list[float]:
-        made = SCHEDULES[scheduler](sampling.levels, count + 1 if dropping else count)
+        schedule = SCHEDULES[scheduler] if isinstance(scheduler, str) else scheduler
+        made = schedule(sampling.levels, count + 1 if dropping else count)
         return without_second_last(made) if dropping else made
 
     if denoise > 0.9999:

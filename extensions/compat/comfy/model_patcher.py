@@ -222,7 +222,8 @@ class ModelPatcher(Hooked, Kept):
         return self.size
 
     def loaded_size(self):
-        return 0 if self.parts else self.model_size() * (self.current_loaded_device() == self.load_device)
+        there = bool(self.parts) or self.current_loaded_device() == self.load_device
+        return self.model_size() if there else 0
 
     def lowvram_patch_counter(self):
         return 0

@@ -209,3 +209,48 @@ def test_wrappers_stand_around_every_part_of_a_run(world: World, kind: str) -> N
     assert told == ["begin", "end"]
     assert torch.allclose(made, plain * 0.5) == (kind in ("outer_sample", "sampler_sample"))
     assert not torch.equal(made, plain)
+
+
+def test_names_that_a_pack_adds_stand_in_our_menus(world: World) -> None:
+    """KSampler offers them, and runs them."""
+    from dataclasses import replace
+
+    from carrara.executor.spec import spec_of
+    from carrara.extensions.menus import TheirMenus
+    from carrara.models.menus import Menus
+    from carrara.nodes.sampling import ksampler
+
+    pack = worlds.foreign(
+        world.host,
+        """
+        import comfy.samplers as s, comfy.k_diffusion.sampling as k, torch
+
+        def sample_slow(model, x, sigmas, extra_args=None, callback=None, disable=None):
+            return k.sample_euler(model, x, sigmas, extra_args, callback, disable)
+
+        k.sample_slow = sample_slow
+        s.KSampler.SAMPLERS += ["slow"]
+        s.SCHEDULER_HANDLERS["halves"] = s.SchedulerHandler(
+            lambda ms, n: torch.cat([float(ms.sigma_max) * 0.5 ** torch.arange(n), torch.zeros(1)])
+        )
+        s.KSampler.SCHEDULERS += ["halves"]
+        """,
+        "menu_pack",
+    )
+    services = {**world.ctx.services, Menus: TheirMenus(world.host)}
+    try:
+        names = {i.name: i.choices for i in spec_of(ksampler).inputs}
+        offered = [names[name].names(services) for name in ("sampler_name", "scheduler")]  # type: ignore[union-attr]
+        assert offered == [(*SAMPLERS, "slow"), (*SCHEDULERS, "halves")]
+        wider = replace(world, ctx=replace(world.ctx, services=services))
+        made = wider.sampled(world.model, sampler_name="slow", scheduler="halves")
+        assert torch.equal(wider.sampled(world.model, sampler_name="slow"), world.sampled(world.model))
+    finally:
+        pack.s.KSampler.SAMPLERS.remove("slow")
+        pack.s.KSampler.SCHEDULERS.remove("halves")
+    top = world.model.sampling.levels.sigma_max
+    sigmas = torch.tensor([top, top / 2, top / 4, 0.0])
+    guider = cfg_guider(world.model, world.positive, world.negative, 4.0)
+    chosen = SamplerChoice(sampler_of("euler"))
+    ours = sampler_custom_advanced(Noise(5), guider, chosen, sigmas, EMPTY, world.ctx)
+    assert torch.equal(made, ours.output.samples)

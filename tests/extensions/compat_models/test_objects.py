@@ -230,5 +230,5 @@ def test_what_is_not_here_says_so(world: World) -> None:
         parts = weight.flatten(1)[:, :1], weight.flatten(1)[:1], None, None, torch.ones(4)
         model.add_patches({key: ("lora", parts)})
         world.sampled(world.host.border.inward(model, "MODEL"), EMPTY)
-    with pytest.raises(Unsupported, match="asking_pack|clip_vision"):
+    with pytest.raises(Unsupported, match=r"asking_pack|clip_vision"):
         exec("comfy.clip_vision.load('x')", vars(pack))
