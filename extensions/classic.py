@@ -11,7 +11,7 @@ from ..executor.spec import Choices, Hook, Input, NodeSpec, Range, Services
 from ..nodes.store import Files
 from .calling import calling
 from .contain import steady
-from .listing import declared, listing, slots, typed, undeclared
+from .listing import Fresh, declared, listing, slots, typed, undeclared
 from .returned import inward
 
 if TYPE_CHECKING:
@@ -36,11 +36,12 @@ class Origin:
 def spec_of(id: str, kind: type, origin: Origin, title: str | None = None) -> NodeSpec:
     """Read a class. Whatever its INPUT_TYPES raises comes through: such a node is left out."""
     types = declared(kind)
+    fresh = Fresh(kind, types)
     hidden, more = _hidden(types["hidden"])
     unlisted = undeclared(kind, {**types["required"], **types["optional"]})
-    more += [replace(_input(kind, name, config, False), checked=False) for name, config in unlisted.items()]
+    more += [replace(_input(fresh, name, config, False), checked=False) for name, config in unlisted.items()]
     inputs = [
-        *(_input(kind, name, config, group == "required") for group in ("required", "optional")
+        *(_input(fresh, name, config, group == "required") for group in ("required", "optional")
           for name, config in types[group].items()),
         *more,
     ]  # fmt: skip
@@ -157,7 +158,7 @@ def _takes_any(method: Callable[..., Any] | None) -> bool:
         return True
 
 
-def _input(kind: type, name: str, config: tuple[Any, Mapping[str, Any]], required: bool) -> Input:
+def _input(fresh: Fresh, name: str, config: tuple[Any, Mapping[str, Any]], required: bool) -> Input:
     socket, options = config
     socket = typed(socket)
     combo = socket == "COMBO"
@@ -168,7 +169,7 @@ def _input(kind: type, name: str, config: tuple[Any, Mapping[str, Any]], require
         required=required,
         widget=True,
         range=_range(options) if socket in ("INT", "FLOAT") else None,
-        choices=Choices(_choices(kind, name)) if combo and not _several(options) else None,
+        choices=Choices(_choices(fresh, name)) if combo and not _several(options) else None,
         checked=not (combo and _remote(options)),
         lazy=bool(options.get("lazy")),
         raw_link=bool(options.get("rawLink")),
@@ -190,12 +191,11 @@ def _remote(options: Mapping[str, Any]) -> bool:
     return "remote" in options
 
 
-def _choices(kind: type, name: str) -> Callable[[Services], list[Any] | None]:
+def _choices(fresh: Fresh, name: str) -> Callable[[Services], list[Any] | None]:
     """The list as the class gives it now: it may name files."""
 
     def now(services: Services) -> list[Any] | None:
-        types = declared(kind)
-        config = types["required"].get(name) or types["optional"].get(name)
+        config = fresh.config(name)
         if config is None:
             return None
         socket, options = config

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from ..executor.spec import Output
 
 GROUPS = ("required", "optional", "hidden")
 MOST_NUMBERED = 50
+FRESH_SECONDS = 0.02
 GROWN = 24
 """How many outputs a class has whose RETURN_TYPES gives a type for every index asked for."""
 
@@ -22,6 +24,22 @@ def declared(kind: type) -> dict[str, Any]:
         "optional": _group(types.get("optional")),
         "hidden": dict(types.get("hidden") or {}),
     }
+
+
+class Fresh:
+    """The inputs a class declares now. Asked for every list of a class at once, it asks the class a single time."""
+
+    def __init__(self, kind: Any, types: dict[str, Any]) -> None:
+        self._kind = kind
+        self._types = types
+        self._asked = time.monotonic()
+
+    def config(self, name: str) -> tuple[Any, Mapping[str, Any]] | None:
+        if time.monotonic() - self._asked > FRESH_SECONDS:
+            self._types = declared(self._kind)
+            self._asked = time.monotonic()
+        found: tuple[Any, Mapping[str, Any]] | None = self._types["required"].get(name)
+        return self._types["optional"].get(name) if found is None else found
 
 
 def get_input_data(kind: Any) -> Any:

@@ -66,8 +66,9 @@ def load(
     places = [folder.parent if (folder / "__init__.py").is_file() else folder for folder in folders]
     base = next((place.absolute().parent for place in places if place.name == "custom_nodes"), spare)
     files: Files | None = services.get(Files)
-    for kind in KINDS if files is not None else ():
-        files.root(kind).mkdir(parents=True, exist_ok=True)  # packs list them while they are read
+    if files is not None:
+        for kind in KINDS:
+            files.root(kind).mkdir(parents=True, exist_ok=True)  # packs list them while they are read
     host = Host(services, catalogue, base=base)
     loader = Loader(host, builtin)
     packs = loader.load(folders, points)
@@ -88,9 +89,9 @@ class Loader:
 
     def load(self, folders: Iterable[Path | str], installed: Iterable[EntryPoint] = ()) -> list[Pack]:
         """Every pack of these folders, prestartup scripts first, and the installed ones."""
-        folders = [Path(folder) for folder in folders]
-        self.host.folders[:] = folders
-        found = list(entries(folders))
+        places = [Path(folder) for folder in folders]
+        self.host.folders[:] = places
+        found = list(entries(places))
         spaces = {entry: self.space(entry) for entry in found}
         troubles: dict[Path, str] = {}
         for entry in found:
