@@ -58,11 +58,10 @@ class HostLevels:
 
 
 def path_of(host: Any) -> Path:
-    """Asked of what the model does, not of its class: on a straight path half the picture is left at sigma 0.5."""
-    one = torch.ones(1, 1, 1, 1)
-    kept = float(host.noise_scaling(torch.tensor(0.5), torch.zeros_like(one), one, False).mean())
+    """Asked of what the model does, not of its class: on a straight path a run that stops early undoes a scale."""
+    undone = float(host.inverse_noise_scaling(torch.tensor(0.5), torch.ones(1, 1, 1, 1)).mean())
     progress = HostLevels(host).percent_to_sigma
-    return Flow(progress) if abs(kept - 0.5) < 1e-3 else VE(progress=progress)
+    return VE(progress=progress) if abs(undone - 1.0) < 1e-3 else Flow(progress)
 
 
 @dataclass(frozen=True, eq=False)
