@@ -333,10 +333,10 @@ interrupt_processing = False
 
 
 def interrupt_current_processing(value: bool = True) -> None:
-    """Stop the run at its next step; False takes it back."""
+    """Stop the run at its next step; False takes it back. A server stops its own; else the next check does."""
     global interrupt_processing
-    interrupt_processing = value
     stop = getattr(HOST.channel, "interrupt", None)
+    interrupt_processing = value and stop is None
     if value and stop is not None:
         stop()
 

@@ -11,7 +11,7 @@ import torch
 from carrara.errors import Interrupted, OutOfMemory
 from carrara.executor.spec import Context
 from carrara.extensions.calling import calling
-from carrara.extensions.host import Host
+from carrara.extensions.host import Host, Nobody
 from carrara.models.compute import Compute
 from carrara.models.residency import Residency, free_memory, total_memory
 from carrara.models.services import Models
@@ -95,6 +95,25 @@ def test_interruption(mm: ModuleType, host: Host) -> None:
     mm.interrupt_current_processing()
     mm.interrupt_current_processing(False)
     mm.throw_exception_if_processing_interrupted()
+
+
+class Stoppable(Nobody):
+    """A server that stops its runs itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stopped = False
+
+    def interrupt(self) -> None:
+        self.stopped = True
+
+
+def test_a_server_stops_its_own_run_and_not_the_next(mm: ModuleType, host: Host) -> None:
+    host.channel = served = Stoppable()
+    mm.interrupt_current_processing()
+    assert served.stopped
+    with calling(Context(), host):  # the run after that
+        mm.throw_exception_if_processing_interrupted()
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("no"), OutOfMemory("no")])
