@@ -13,7 +13,7 @@ import sys
 import tempfile
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -73,9 +73,16 @@ class Infos(Mapping[str, Any]):
         self._more = more
 
     def __getitem__(self, id: str) -> Any:
-        if id in self._catalog:
-            return object_info(self._catalog[id], self._services, id)
-        return self._more[id]
+        """Raises KeyError also where a pack's class cannot say what it is now."""
+        if id not in self._catalog:
+            return self._more[id]
+        spec = self._catalog[id]
+        if spec.info is None:
+            return object_info(spec, self._services, id)
+        try:
+            return object_info(spec, self._services, id)
+        except Exception as error:  # a pack's code may raise anything
+            raise KeyError(id) from error
 
     def __iter__(self) -> Iterator[str]:
         yield from self._catalog
@@ -88,11 +95,8 @@ class Infos(Mapping[str, Any]):
         """All entries; a pack's node whose declaration raises now is left out."""
         found: dict[str, Any] = {}
         for id in self:
-            try:
+            with suppress(KeyError):
                 found[id] = self[id]
-            except Exception:  # a pack's code
-                if id in self._catalog and self._catalog[id].info is None:
-                    raise
         return found
 
 
@@ -239,15 +243,17 @@ class Engine:
 
     def object_info(self, name: str | None = None) -> dict[str, Any]:
         """The catalogue, or one node, as editors read it. Raises UnknownNode."""
-        names = list(self.catalogue) if name is None else [name]
-        for one in names:
-            if one not in self.catalogue:
-                near = self.catalogue.similar(one)
-                raise UnknownNode(
-                    f"no node is called {one}", remedy=f"Did you mean {' or '.join(near)}?" if near else ""
-                )
         infos = Infos(self.catalogue, self.services, {})
-        return infos.whole() if name is None else {name: infos[name]}
+        if name is None:
+            return infos.whole()
+        if name not in self.catalogue:
+            near = self.catalogue.similar(name)
+            why = self.catalogue.absent.get(name) or (f"Did you mean {' or '.join(near)}?" if near else "")
+            raise UnknownNode(f"no node is called {name}", remedy=why)
+        try:
+            return {name: infos[name]}
+        except KeyError as error:
+            raise UnknownNode(f"{name} cannot say what its inputs are", got=error.__cause__) from error
 
     def model_files(self) -> dict[str, list[str]]:
         """Names of the model files of every kind, in the order the folders are searched."""

@@ -17,6 +17,7 @@ import torch
 import worlds
 
 from carrara.engine import Engine
+from carrara.errors import UnknownNode
 from carrara.extensions.host import Host
 from carrara.extensions.loader import Loader
 from carrara.extensions.packs import Pack
@@ -165,10 +166,13 @@ def test_input_types_that_break_later_cost_the_listing_only(tmp_path: Path) -> N
             RETURN_TYPES, FUNCTION = ("INT",), "go"
         NODE_CLASS_MAPPINGS = {"Late": Late}
     """
-    pack = load(tmp_path, one=source)["one"]
-    assert pack.nodes[0].info is not None
-    with pytest.raises(ValueError, match="the folder has gone"):
-        pack.nodes[0].info({})
+    worlds.write(tmp_path / "custom_nodes" / "one", {"__init__.py": source})
+    with Engine(custom_nodes=[tmp_path / "custom_nodes"], cache="off") as engine:
+        assert "Late" in engine.catalogue and "Late" not in engine.object_info()
+        with pytest.raises(UnknownNode, match="the folder has gone"):
+            engine.object_info("Late")
+        editor = {"nodes": [{"id": 1, "type": "Late", "inputs": [], "outputs": [], "widgets_values": []}], "links": []}
+        assert engine.check(editor)
 
 
 def test_patches_hold_for_one_host(tmp_path: Path) -> None:
