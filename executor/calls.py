@@ -20,6 +20,7 @@ from .ports import NodeSpec
 
 Inputs = dict[str, list[Any]]
 SILENT = Blocker()
+NAMES = (list, tuple, set, frozenset)
 
 
 class Recipe:
@@ -170,7 +171,7 @@ class Job:
 
     def _known(self, asked: list[Any]) -> frozenset[str]:
         """The inputs asked for that are not there."""
-        wanted = {name for names in asked for name in names or ()}
+        wanted = {name for names in asked if isinstance(names, NAMES) for name in names}
         strange = wanted - self.inputs.keys() - self.missing
         if strange:
             raise CarraraError("the node asks for inputs it does not have", got=sorted(strange))
