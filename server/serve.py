@@ -162,7 +162,7 @@ def assemble(options: Options, token: str | None) -> web.Application:
     app = application(server, Guard(token, frozenset(h.lower() for h in options.hosts), options.cors))
 
     async def close(_: web.Application) -> None:
-        sweeping.join()
+        sweeping.join(timeout=2.0)
         engine.close()
 
     app.on_cleanup.append(close)

@@ -1,4 +1,7 @@
-"""Torch-free nodes and a real server around them."""
+"""Torch-free nodes and a real server around them.
+
+torch is loaded here, on the main thread, as `carrara serve` does: a worker's thread should not be the first to do it.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch  # noqa: F401
 from aiohttp import ClientWebSocketResponse, WSMsgType, web
 from aiohttp.test_utils import TestClient, TestServer
 

@@ -38,6 +38,22 @@ def missing() -> str:
     return "" if (ROOT / "models" / "embedded" / "pebble.safetensors").exists() else "the embedded model is not here"
 
 
+PACK = """
+import { app } from "../../scripts/app.js";
+app.registerExtension({ name: "test.pack", async setup() { window.packSetUp = Object.keys(app).length > 0; } });
+"""
+"""A pack's script, as packs write them."""
+
+
+def plant(folder: Path) -> Path:
+    """A folder with a pack that adds a script to the editor."""
+    pack = folder / "packs" / "scripted"
+    (pack / "js").mkdir(parents=True, exist_ok=True)
+    (pack / "__init__.py").write_text('WEB_DIRECTORY = "./js"\nNODE_CLASS_MAPPINGS = {}\n')
+    (pack / "js" / "main.js").write_text(PACK)
+    return folder / "packs"
+
+
 @contextmanager
 def server(folder: Path, port: str = "0") -> Iterator[str]:
     if not (folder / "carrara").exists():
@@ -45,6 +61,7 @@ def server(folder: Path, port: str = "0") -> Iterator[str]:
     command = [sys.executable, "-m", "carrara", "serve", "--port", port, "--cpu"]
     for name in ("output-directory", "input-directory", "user-directory", "cache"):
         command += [f"--{name}", str(folder / name)]
+    command += ["--custom-nodes", str(plant(folder))]
     environment = {**os.environ, "PYTHONPATH": str(folder)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=folder) as process:
         assert process.stdout is not None
@@ -119,6 +136,7 @@ def test_from_a_file_to_a_picture_and_back_after_a_restart(tmp_path: Path) -> No
         with server(tmp_path) as url:
             editor = Page(browser.new_page(viewport={"width": 1600, "height": 900}), url, shots)
             editor.open(url)
+            editor.page.wait_for_function("window.packSetUp === true")
             load(editor, ROOT / "workflows" / "hello.json")
             type_prompt_and_seed(editor)
             drag_in_and_connect(editor)

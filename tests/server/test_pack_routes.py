@@ -15,8 +15,6 @@ from aiohttp.test_utils import TestClient
 from pack_world import plant
 from server_toys import asynchronous, finished, graph, parts, serving, submit
 
-pytest.importorskip("torch")
-
 
 @asynccontextmanager
 async def garden(folder: Path, **more: Any) -> AsyncIterator[TestClient[Any, Any]]:
