@@ -84,6 +84,9 @@ class Placeholder(ABCMeta):
     """
 
     __dotted__: str
+    # What a function has: some packs make a changed copy of one, and put it in its place.
+    __globals__ = property(lambda cls: {"__name__": cls.__module__})
+    __defaults__ = __kwdefaults__ = __closure__ = property(lambda cls: None)
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         if len(args) == 1 and not kwargs and isinstance(args[0], FunctionType | type) and cls.__bases__ == (object,):

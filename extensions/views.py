@@ -12,8 +12,11 @@ import inspect
 import signal
 import sys
 from collections.abc import Callable, Iterator, MutableMapping
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+from .missing import Placeholder
 
 if TYPE_CHECKING:
     from .imports import Space
@@ -114,6 +117,22 @@ class Seen(MutableMapping[str, ModuleType]):
         return dict(self)
 
 
+class Borrowed:
+    """Loads a module of the ecosystem under the name that a pack gives it: some go by the file they expect."""
+
+    def __init__(self, space: Space, name: str) -> None:
+        self._space = space
+        self._name = name
+
+    def create_module(self, spec: Any) -> None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        found = self._space.host.modules.load(self._name, self._space.pack)
+        module.__dict__.update({name: value for name, value in vars(found).items() if not name.startswith("__")})
+        module.__dict__["__getattr__"] = lambda name: getattr(found, name)
+
+
 class Proxies:
     """The views of one pack, each made when it is first imported."""
 
@@ -208,7 +227,19 @@ class Proxies:
             return importlib.util.spec_from_file_location(
                 name, location, loader=loader, submodule_search_locations=submodule_search_locations
             )
+        ecosystem = self._program_file(Path(str(location)))
+        if ecosystem is not None and not Path(str(location)).is_file():
+            return importlib.machinery.ModuleSpec(name, Borrowed(self._space, ecosystem), origin=str(location))
         return self._space.spec(name, str(location), submodule_search_locations)
+
+    def _program_file(self, location: Path) -> str | None:
+        """The module of the ecosystem that a file of the program's own folder would hold."""
+        base = self._space.host.base
+        if not location.is_relative_to(base):
+            return None
+        name = ".".join(location.relative_to(base).with_suffix("").parts).removesuffix(".__init__")
+        modules = self._space.host.modules
+        return name if modules.owns(name) and modules.has(name) else None
 
     def _find_spec(self, name: str, package: str | None = None) -> Any:
         if name.startswith("."):
@@ -243,7 +274,12 @@ class Proxies:
         def getmodule(thing: Any, filename: str | None = None) -> ModuleType | None:
             return home(thing) or inspect.getmodule(thing, filename)
 
-        return View(inspect, {"getfile": getfile, "getmodule": getmodule})
+        def getsource(thing: Any) -> str:
+            if isinstance(thing, Placeholder):
+                return f"def {thing.__name__}(*args, **kwargs):\n    raise NotImplementedError({str(thing)!r})\n"
+            return inspect.getsource(thing)
+
+        return View(inspect, {"getfile": getfile, "getmodule": getmodule, "getsource": getsource})
 
     def _signal(self) -> ModuleType:
         """Signals are the program's: a pack's handlers are taken and not used."""
