@@ -48,12 +48,12 @@ def outputs(values: Any, kind: type, border: Border) -> tuple[Any, ...]:
     """As many as the class declares: the protocol lets functions return more or fewer."""
     ports = slots(kind)
     if values is None:
-        return (None,) * len(ports)
+        values = ()
     if not isinstance(values, tuple | list):
         values = (values,)
     made = [border.inward(value, port.type if isinstance(port.type, str) else "*")
             for value, port in zip(values, ports, strict=False)]  # fmt: skip
-    return (*made, *(None,) * (len(ports) - len(made)))
+    return (*made, *([] if port.is_list else None for port in ports[len(made) :]))
 
 
 def expanded(nodes: Mapping[str, Any], border: Border) -> dict[str, Any]:
