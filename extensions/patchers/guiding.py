@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from ...models.layers.call import Call
 from ...models.looks import Found, Look
-from ...samplers.guides import After, Before, Combine, Guiding, Plain
+from ...samplers.guides import Guiding, Plain
 from ...samplers.integrate import Estimates
 from .inside import written
 from .levels import level_of
@@ -26,54 +26,49 @@ MASK = "denoise_mask_function"
 
 
 @dataclass(frozen=True, eq=False)
-class OurBefore:
-    """A part of ours in the list of functions ahead of guidance. run: it, as started for a run."""
+class OurPart:
+    """A part of ours in its place among theirs. runs: it, as started in this run, by scale: guiders may change theirs
+    from step to step. None: no run, it is started for each call."""
 
-    part: Before
-    run: Any = None
+    part: Any
+    runs: dict[float, Any] | None = None
 
-    def started(self, scale: float) -> OurBefore:
-        return OurBefore(self.part, self.part.start(scale))
+    def started(self) -> Self:
+        return type(self)(self.part, {})
+
+    def at(self, args: Mapping[str, Any]) -> Any:
+        runs = {} if self.runs is None else self.runs
+        scale = args.get("cond_scale", next(iter(runs), 1.0))
+        if scale not in runs:
+            runs[scale] = self.part.start(scale)
+        return runs[scale]
+
+
+class OurBefore(OurPart):
+    """Ahead of guidance."""
 
     def __call__(self, args: Mapping[str, Any]) -> list[Tensor]:
         cond, uncond, *rest = args["conds_out"]
-        change = self.run or self.part.start(args["cond_scale"])
-        return [*change(args["input"], cond, uncond, level_of(args["sigma"])), *rest]
+        return [*self.at(args)(args["input"], cond, uncond, level_of(args["sigma"])), *rest]
 
 
-@dataclass(frozen=True, eq=False)
-class OurCombine:
-    """Guidance of ours in its place."""
-
-    part: Combine
-    run: Any = None
-
-    def started(self, scale: float) -> OurCombine:
-        return OurCombine(self.part, self.part.start(scale))
+class OurCombine(OurPart):
+    """Guidance itself."""
 
     def guided(self, args: Mapping[str, Any]) -> Tensor:
-        guide = self.run or self.part.start(args["cond_scale"])
-        found = guide(args["input"], args["cond_denoised"], args["uncond_denoised"], level_of(args["sigma"]))
-        return found.guided  # type: ignore[no-any-return]
+        cond, uncond = args["cond_denoised"], args["uncond_denoised"]
+        return self.at(args)(args["input"], cond, uncond, level_of(args["sigma"])).guided  # type: ignore[no-any-return]
 
     def __call__(self, args: Mapping[str, Any]) -> Tensor:
         return args["input"] - self.guided(args)  # type: ignore[no-any-return]
 
 
-@dataclass(frozen=True, eq=False)
-class OurAfter:
-    """A part of ours in the list of functions behind guidance."""
-
-    part: After
-    run: Any = None
-
-    def started(self, scale: float) -> OurAfter:
-        return OurAfter(self.part, self.part.start(scale))
+class OurAfter(OurPart):
+    """Behind guidance."""
 
     def __call__(self, args: Mapping[str, Any]) -> Tensor:
-        follow = self.run or self.part.start(args["cond_scale"])
         found = Estimates(args["denoised"], args["cond_denoised"], args["uncond_denoised"])
-        return follow(args["input"], found, level_of(args["sigma"]))  # type: ignore[no-any-return]
+        return self.at(args)(args["input"], found, level_of(args["sigma"]))  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,11 +131,9 @@ def running(options: Options, scale: float, prepare: Any, again: Any) -> Options
     made = dict(options)
     for place in (PRE, POST):
         if place in made:
-            made[place] = [
-                part.started(scale) if isinstance(part, OurBefore | OurAfter) else part for part in made[place]
-            ]
-    if isinstance(made.get(CFG), OurCombine):
-        made[CFG] = made[CFG].started(scale)
+            made[place] = [part.started() if isinstance(part, OurPart) else part for part in made[place]]
+    if isinstance(made.get(CFG), OurPart):
+        made[CFG] = made[CFG].started()
     posts = []
     for part in made.get(POST, ()):
         if isinstance(part, OurLook):

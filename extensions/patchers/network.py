@@ -8,11 +8,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ...errors import Unsupported
 from ...models.denoiser import Batch, Network
 from ...models.handles import Model
 from .evaluating import control_of, control_table
 from .inside import ABOUT, call_of
-from .levels import level_of
+from .levels import EXACT, level_of
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -56,9 +57,9 @@ def applied(
     """Clean estimates of x: b c h w at levels t: b, by the network with the patches of these options."""
     import torch
 
-    if len(t) > 1 and not bool((t == t[0]).all()):
+    if len(t) > 1 and not hasattr(t, EXACT) and not bool((t == t[0]).all()):
         if control is not None:
-            control = None
+            raise Unsupported("a ControlNet on a batch of several levels")
         rows = [slice(i, i + 1) for i in range(len(x))]
         return torch.cat([
             applied(

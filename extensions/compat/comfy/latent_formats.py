@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any
 
 from ....models import preview
 
@@ -14,10 +14,10 @@ class LatentFormat:
     latent_channels = 4
     latent_dimensions = 2
     spacial_downscale_ratio = 8
-    latent_rgb_factors = None
-    latent_rgb_factors_bias = None
-    latent_rgb_factors_reshape = None
-    taesd_decoder_name = None
+    latent_rgb_factors: Any = None
+    latent_rgb_factors_bias: Any = None
+    latent_rgb_factors_reshape: Any = None
+    taesd_decoder_name: Any = None
 
     def process_in(self, latent):
         return latent * self.scale_factor
@@ -29,8 +29,8 @@ class LatentFormat:
 class SD15(LatentFormat):
     """Stable Diffusion 1.x."""
 
-    latent_rgb_factors: ClassVar = [list(row) for row in preview.SD1[:-1]]
-    latent_rgb_factors_bias: ClassVar = list(preview.SD1[-1])
+    latent_rgb_factors: Any = preview.SD1[:-1]
+    latent_rgb_factors_bias: Any = preview.SD1[-1]
     taesd_decoder_name = "taesd_decoder"
 
     def __init__(self, scale_factor=0.18215):

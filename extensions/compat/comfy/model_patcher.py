@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 import weakref
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import comfy.lora
 import torch
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ...host import Host
 
 HOST: Host
-VIEWS = weakref.WeakValueDictionary()
+VIEWS: Any = weakref.WeakValueDictionary()
 
 
 def set_model_options_patch_replace(model_options, patch, name, block_name, number, transformer_index=None):

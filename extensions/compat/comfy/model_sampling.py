@@ -3,6 +3,8 @@ one. The mathematics is that of `samplers`."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from ....errors import Unsupported
@@ -16,7 +18,7 @@ from ...patchers.sampling import same
 class EPS:
     """Predicts the noise."""
 
-    path = paths.VE()
+    path: Any = paths.VE()
 
     def prediction(self):
         return predictions.Eps(self.sigma_data)
@@ -175,7 +177,7 @@ class ModelSamplingDiscreteEDM(ModelSamplingDiscrete):
 class ModelSamplingContinuousEDM(Levels):
     """Levels even in log sigma."""
 
-    kind = tables.Continuous
+    kind: Any = tables.Continuous
 
     def __init__(self, model_config=None):
         super().__init__()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import comfy.latent_formats
 import comfy.model_base
@@ -20,21 +20,21 @@ class ClipTarget:
 class BASE:
     """unet_config: what a network must say to be of this kind."""
 
-    unet_config: ClassVar = {}
-    unet_extra_config: ClassVar = {"num_heads": -1, "num_head_channels": 64}
-    required_keys: ClassVar = {}
-    clip_prefix: ClassVar = []
+    unet_config: ClassVar[Any] = {}
+    unet_extra_config: ClassVar[Any] = {"num_heads": -1, "num_head_channels": 64}
+    required_keys: ClassVar[Any] = {}
+    clip_prefix: ClassVar[Any] = []
     clip_vision_prefix = None
     noise_aug_config = None
-    sampling_settings: ClassVar = {}
+    sampling_settings: ClassVar[Any] = {}
     latent_format = comfy.latent_formats.LatentFormat
-    vae_key_prefix: ClassVar = ["first_stage_model."]
-    text_encoder_key_prefix: ClassVar = ["cond_stage_model."]
-    supported_inference_dtypes: ClassVar = []
+    vae_key_prefix: ClassVar[Any] = ["first_stage_model."]
+    text_encoder_key_prefix: ClassVar[Any] = ["cond_stage_model."]
+    supported_inference_dtypes: ClassVar[Any] = []
     memory_usage_factor = 2.0
     manual_cast_dtype = None
     custom_operations = None
-    optimizations: ClassVar = {}
+    optimizations: ClassVar[Any] = {}
     scaled_fp8 = None
 
     @classmethod

@@ -232,3 +232,79 @@ def test_what_is_not_here_says_so(world: World) -> None:
         world.sampled(world.host.border.inward(model, "MODEL"), EMPTY)
     with pytest.raises(Unsupported, match=r"asking_pack|clip_vision"):
         exec("comfy.clip_vision.load('x')", vars(pack))
+
+
+def test_what_packs_look_for_in_a_network_is_found(world: World) -> None:
+    """Attention replaced in every transformer block that a walk through the modules meets, by place."""
+    pack = worlds.foreign(
+        world.host,
+        """
+        from comfy.ldm.modules.attention import BasicTransformerBlock, optimized_attention
+
+        def patch(model):
+            m = model.clone()
+            places = []
+            for name, module in m.model.diffusion_model.named_modules():
+                if isinstance(module, BasicTransformerBlock) and getattr(module, "attn2", None):
+                    parts = name.split(".")
+                    kind, number = parts[0].split("_")[0], int(parts[1])
+                    number -= kind == "middle"
+                    places.append((kind, number, int(parts[parts.index("transformer_blocks") + 1])))
+                    m.set_model_attn2_replace(
+                        lambda q, k, v, o: optimized_attention(q, k, v, o["n_heads"], o["attn_precision"]),
+                        *places[-1],
+                    )
+            return m, places
+        """,
+        "walking_pack",
+    )
+    patcher, places = pack.patch(world.out(world.model))
+    assert ("middle", 0, 0) in places and ("input", 1, 0) in places and ("output", 3, 0) in places
+    made, plain = world.sampled(world.host.border.inward(patcher, "MODEL")), world.sampled(world.model)
+    assert float((made - plain).abs().max() / plain.std()) < 1e-5
+
+
+def test_a_guider_whose_scale_changes_from_step_to_step(world: World) -> None:
+    """Our own guidance on the model follows it."""
+    from carrara.models.custom import Noise, SamplerChoice
+    from carrara.models.sampling import sampler_of
+    from carrara.nodes.custom_sampling import sampler_custom_advanced
+    from carrara.nodes.sampling import rescale_cfg
+
+    pack = worlds.foreign(
+        world.host,
+        """
+        from comfy.samplers import CFGGuider
+
+        class Scheduled(CFGGuider):
+            scales = {10.0: 6.0, 4.0: 2.0}
+
+            def predict_noise(self, x, timestep, model_options={}, seed=None):
+                self.cfg = self.scales[float(timestep[0])]
+                return super().predict_noise(x, timestep, model_options, seed)
+
+        def guider(model, positive, negative):
+            made = Scheduled(model)
+            made.set_conds(positive, negative)
+            return made
+        """,
+        "scheduled_pack",
+    )
+    model = rescale_cfg(world.model, 0.5)
+    guider = pack.guider(world.out(model), world.out(world.positive), world.out(world.negative))
+    theirs = world.host.border.inward(guider, "GUIDER")
+    chosen, sigmas = SamplerChoice(sampler_of("euler")), torch.tensor([10.0, 4.0, 0.0])
+    made = sampler_custom_advanced(Noise(5), theirs, chosen, sigmas, EMPTY, world.ctx).output.samples
+    x = torch.randn(EMPTY.samples.shape, generator=torch.Generator().manual_seed(5)) * 10.0
+    from test_patching_nodes import Hand
+
+    hand = Hand(world)
+    for s, t, scale in ((10.0, 4.0, 6.0), (4.0, 0.0, 2.0)):
+        cond, uncond = (hand.denoised(x, s, text) for text in hand.texts)
+        root = (s * s + 1) ** 0.5
+        v_c, v_u = ((x / root**2 - e) * root / s for e in (cond, uncond))
+        v = v_u + scale * (v_c - v_u)
+        scaled = v * v_c.std(dim=(1, 2, 3), keepdim=True) / v.std(dim=(1, 2, 3), keepdim=True)
+        clean = x / root**2 - (0.5 * scaled + 0.5 * v) * s / root
+        x = x + (x - clean) / s * (t - s)
+    assert float((made - x / 0.18215).abs().max() / made.std()) < 1e-5

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import comfy.ops
 import torch
 
@@ -55,6 +57,17 @@ optimized_attention = optimized_attention_masked = attention_pytorch
 REGISTERED_ATTENTION_FUNCTIONS = {
     "pytorch": attention_pytorch, "basic": attention_basic, "split": attention_split, "sub_quad": attention_sub_quad,
 }  # fmt: skip
+
+
+def wrap_attn(func):
+    """The function, unless the options of a call name another in its place."""
+
+    @functools.wraps(func)
+    def wrapped(*args, **kwargs):
+        override = (kwargs.get("transformer_options") or {}).get("optimized_attention_override")
+        return func(*args, **kwargs) if override is None else override(func, *args, **kwargs)
+
+    return wrapped
 
 
 def register_attention_function(name, func):
