@@ -199,7 +199,7 @@ def serve(
     cache: Annotated[str, typer.Option(help="Folder of stored results, or off.")] = "",
     cache_classic: Annotated[bool, typer.Option("--cache-classic", help="Keep the last job's results.")] = False,
     cache_lru: Annotated[int | None, typer.Option("--cache-lru", min=0, help="Keep so many results.")] = None,
-    cache_ram: Annotated[float | None, typer.Option("--cache-ram", help="Keep so many GB of results.")] = None,
+    cache_ram: Annotated[float | None, typer.Option("--cache-ram", help="Keep results while GB are free.")] = None,
     cache_none: Annotated[bool, typer.Option("--cache-none", help="Keep no results.")] = False,
     token: Annotated[str | None, typer.Option(help="What clients must know.")] = None,
     allow_host: Annotated[

@@ -19,8 +19,7 @@ from aiohttp import web
 
 from ..engine import Engine
 from ..errors import InputError, ServerError
-from ..executor.cache import Bounded, Cache, LastRun, NoCache
-from ..models.codec import sizeof
+from ..executor.cache import Bounded, Cache, LastRun, NoCache, WhileRoom
 from ..models.preview import METHODS
 from ..models.services import read_yaml
 from .guard import Guard, loopback
@@ -28,6 +27,7 @@ from .http import application
 from .hub import Hub
 from .leftovers import sweep
 from .logs import Log
+from .machine import memory
 from .metrics import Metrics
 from .queue import Queue
 from .routes import frontend
@@ -98,7 +98,7 @@ def keeping(rule: str) -> Cache | None:
         if name == "lru" and int(amount) > 0:
             return Bounded(entries=int(amount))
         if name == "ram" and float(amount) > 0:
-            return Bounded(bytes=int(float(amount) * 2**30), sizeof=sizeof)
+            return WhileRoom(int(float(amount) * 2**30), lambda: memory()[1])
     except (ValueError, OverflowError):
         raise InputError("the cache rule cannot be read", got=rule, expected="lru N, ram GB") from None
     if name in ("classic", "lru"):
