@@ -17,7 +17,7 @@ from typing import Any as _Any
 from ..errors import DeclarationError
 from .context import Blocker, Context, Expand, Lazy, Listing, NeedsInput, Raw, Services, Shown
 from .declare import Reader
-from .dynamic import autogrow, dynamic_combo, dynamic_slot
+from .dynamic import autogrow, dynamic_combo, dynamic_slot, regroup, spread, unfold
 from .ports import (
     SPEC,
     Autogrow,
@@ -84,7 +84,10 @@ __all__ = [
     "is_link",
     "node",
     "object_info",
+    "regroup",
     "spec_of",
+    "spread",
+    "unfold",
 ]
 
 F = TypeVar("F", bound=Callable[..., _Any])

@@ -25,6 +25,9 @@ from ..executor.spec import (
     Services,
     Shown,
     object_info,
+    regroup,
+    spread,
+    unfold,
 )
 from .border import Border
 
@@ -86,7 +89,7 @@ def classic_class(
         members["IS_CHANGED"] = classmethod(lambda cls, **given: face.changed(given))
     if spec.validate is not None or not all(i.checked for i in spec.inputs):
         members["VALIDATE_INPUTS"] = classmethod(face.validator())
-    if any(i.lazy for i in spec.inputs):
+    if any(i.lazy for i in spec.plain):
         members["check_lazy_status"] = face.lazy_method()
     return type(name or spec.id.replace(" ", ""), (), members)
 
@@ -178,7 +181,7 @@ class Face:
 
     def lazy_method(self) -> Callable[..., list[str]]:
         """Which lazy input is wanted next. The function is tried: it asks before it works."""
-        names = {i.param: i.name for i in self.spec.inputs}
+        names = {i.param: i.name for i in self.spec.plain}
 
         def check_lazy_status(self_: Any, **given: Any) -> list[str]:
             arguments = self.arguments((), given)
@@ -209,19 +212,22 @@ class Face:
         if spec.context is not None:
             run = {what: self._hidden(left.pop(name, None)) for name, what in RUN.items() if spec.input(name) is None}
             out[spec.context] = self.around.context(hidden | {k: v for k, v in run.items() if v is not None})
-        for port in spec.inputs:
+        for port in spec.dynamic:
+            if port.name in left:
+                left |= spread(port, left.pop(port.name))
+        for port, needed in [found for declared in spec.inputs for found in unfold(declared, left)]:
             if port.name in left:
                 out[port.param] = self._argument(port, left.pop(port.name))
             elif port.has_default:
                 out[port.param] = self._argument(port, port.default)
-            elif port.lazy and port.required:
+            elif port.lazy and needed:
                 out[port.param] = self._lazy(port, None)
-            elif port.required:
+            elif needed:
                 raise TypeError(f"{where} is missing the input {port.name}")
         if left and not spec.variadic:
             raise TypeError(f"{where} has no input {', '.join(left)}")
         inward = self.around.border.inward
-        return out | {name: inward(value) for name, value in left.items()}
+        return regroup(spec.dynamic, out) | {name: inward(value) for name, value in left.items()}
 
     def _hidden(self, value: Any) -> Any:
         """Nodes that take lists are given everything in lists."""
@@ -238,7 +244,8 @@ class Face:
         return self._lazy(port, found) if port.lazy else found
 
     def _one(self, port: Input, value: Any) -> Any:
-        return port.enum(value) if port.enum is not None and value is not None else value
+        cast = port.cast or port.enum
+        return value if cast is None or value is None else cast(value)
 
     def _lazy(self, port: Input, value: Any) -> Any:
         if self.spec.needs is not None:

@@ -66,7 +66,7 @@ def left_out(spec: NodeSpec) -> str:
     if spec.id.startswith("Loop"):
         return "loops are unrolled by Carrara's executor; run a workflow that has them with Run Workflow"
     if spec.dynamic or any(port.raw_link for port in spec.inputs):
-        return "its inputs grow or change, which older editors do not show"
+        return "its inputs grow or change, which ComfyUI knows of its newer kind of class only"
     return ""
 
 

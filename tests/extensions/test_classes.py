@@ -48,7 +48,7 @@ from carrara.samplers.table import rows
 
 SPECS = catalogue().specs()
 CALLED = [spec for spec in SPECS if not spec.dynamic and not spec.id.startswith("Loop")]
-"""Without inputs that grow and loops, which take an executor."""
+"""Without loops, which take an executor, and inputs that grow, which have a test of their own."""
 
 
 def same(one: Any, other: Any) -> bool:
@@ -286,6 +286,34 @@ def test_lists() -> None:
     cls = made(lists)
     assert cls.INPUT_IS_LIST and cls.OUTPUT_IS_LIST == (True,)
     assert cls().run(parts=[1, 2], factor=[3]) == ([3, 6],)
+
+
+def test_inputs_that_grow(values: dict[str, Any]) -> None:
+    cls = classic_class(catalogue()["BatchImagesNode"], around(Context()))
+    one, two = values["IMAGE"], values["IMAGE"] * 0.5
+    for given in (
+        {"images.image0": one, "images.image1": two},
+        {"images": {"image0": one, "image1": two}},
+        {"images": [one, two]},
+    ):
+        assert torch.equal(cls().run(**given)[0], torch.cat([one, two]))
+    with pytest.raises(TypeError, match="image1"):
+        cls().run(**{"images.image0": one})
+
+
+def test_choices_that_bring_inputs(values: dict[str, Any]) -> None:
+    cls = classic_class(catalogue()["ResizeImageMaskNode"], around(Context()))
+    names = {"resize_type": "scale width", "resize_type.width": 32, "scale_method": "area"}
+    assert cls().run(input=values["IMAGE"], **names)[0].shape == (1, 32, 32, 3)
+    whole = {"resize_type": "scale width", "width": 16}
+    assert cls().run(input=values["IMAGE"], resize_type=whole)[0].shape == (1, 16, 16, 3)
+
+
+def test_lazy_inputs_among_those_that_grow() -> None:
+    switch = classic_class(catalogue()["SwitchByIndex"], around(Context()))()
+    linked = {"options.option0": None, "options.option1": None}
+    assert switch.check_lazy_status(index=1, **linked) == ["options.option1"]
+    assert switch.run(index=1, **linked | {"options.option1": 5}) == (5,)
 
 
 def test_lazy_inputs_are_asked_for_one_by_one() -> None:
