@@ -532,6 +532,40 @@ def test_batches_of_latents_keep_what_other_packs_said(world: Any, latent: dict[
     assert [part["of_some_pack"] for part in parts] == ["kept", "kept"]
 
 
+def test_custom_sampling_of_our_own_models(world: Any, tiny_ctx: Context, pair: Pair) -> None:
+    """Guider and model cross the host wrapped, sampler and noise in the host's form."""
+    model, clip, _ = call(world, "CarraraCheckpointLoaderSimple", ckpt_name="tiny.safetensors")
+    (text,) = call(world, "CarraraCLIPTextEncode", text="a cat", clip=clip)
+    (sampler,) = call(world, "CarraraSamplerMore", sampler_name="dpmpp_3m")
+    (noise,) = call(world, "CarraraPerImageNoise", noise_seed=4)
+    (sigmas,) = call(world, "CarraraBasicScheduler", model=model, scheduler="karras", steps=3)
+    (guider,) = call(world, "CarraraCFGGuider", model=model, positive=text, negative=text, cfg=2.0)
+    how = {"noise": noise, "guider": guider, "sigmas": sigmas, "latent_image": EMPTY}
+    out, _ = call(world, "CarraraSamplerCustomAdvanced", sampler=sampler, **how)
+    ours, our_clip, _ = load_checkpoint("tiny.safetensors", tiny_ctx)
+    pair = replace(pair, ctx=tiny_ctx)
+    said = pair.node("CLIPTextEncode", text="a cat", clip=our_clip)
+    expected = pair.node(
+        "SamplerCustomAdvanced", noise=pair.node("PerImageNoise", noise_seed=4), sigmas=sigmas,
+        guider=pair.node("CFGGuider", model=ours, positive=said, negative=said, cfg=2.0),
+        sampler=pair.node("SamplerMore", sampler_name="dpmpp_3m"), latent_image=Latent(EMPTY["samples"]),
+    )  # fmt: skip
+    close(out["samples"], expected.output.samples)
+    theirs = world.comfy.samplers.KSAMPLER(world.comfy.samplers.euler)
+    with pytest.raises(Exception, match="host's samplers cannot run"):
+        call(world, "CarraraSamplerCustomAdvanced", sampler=theirs, **how)
+
+
+def test_values_of_the_host_pass_through_untouched(world: Any, pair: Pair) -> None:
+    switch = world.nodes.NODE_CLASS_MAPPINGS["CarraraComfySwitchNode"]
+    for value in (pair.theirs, world.comfy.samplers.KSAMPLER(world.comfy.samplers.euler), object()):
+        assert getattr(switch(), switch.FUNCTION)(switch=True, on_true=value)[0] is value
+    (passed,) = call(world, "CarraraStopUnless", value=pair.theirs, condition=True)
+    assert passed is pair.theirs
+    (stopped,) = call(world, "CarraraStopUnless", value=pair.theirs, condition=False)
+    assert isinstance(stopped, world.blocker) and stopped.message is None
+
+
 def test_a_value_of_ours_may_be_copied(world: Any) -> None:
     model, _, _ = call(world, "CarraraCheckpointLoaderSimple", ckpt_name="tiny.safetensors")
     assert copy.copy(model).value is model.value
