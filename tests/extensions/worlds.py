@@ -8,8 +8,10 @@ from textwrap import dedent
 from types import ModuleType
 from typing import Any
 
+from carrara.engine import Engine
 from carrara.extensions.host import Host
 from carrara.extensions.imports import Space
+from carrara.extensions.packs import Pack
 
 
 def host(base: Path, services: Mapping[type, Any] | None = None, **more: Any) -> Host:
@@ -30,3 +32,21 @@ def foreign(host: Host, source: str, name: str = "a_pack") -> ModuleType:
     """A pack of one file, executed as packs are: it sees the compat modules of this host."""
     folder = write(host.base / "custom_nodes" / name, {"__init__.py": source})
     return Space(host, name, f"pack_{name}_{id(host):x}").load(folder)
+
+
+def engine(folder: Path, **files: str) -> Engine:
+    """An engine with one pack for each text."""
+    (folder / "custom_nodes").mkdir(exist_ok=True)
+    for name, text in files.items():
+        write(folder / "custom_nodes" / name, {"__init__.py": text})
+    return Engine(
+        custom_nodes=[folder / "custom_nodes"], cache="off", output_dir=folder / "out", input_dir=folder / "in"
+    )
+
+
+def pack(engine: Engine, name: str) -> Pack:
+    return next(pack for pack in engine.packs if pack.name == name)
+
+
+def node(kind: str, **inputs: Any) -> dict[str, Any]:
+    return {"class_type": kind, "inputs": inputs}
