@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import comfy.latent_formats
-import comfy.supported_models_base
+from comfy import latent_formats, model_base, supported_models_base  # noqa: F401 - packs reach them through here
 
 
-class SD15(comfy.supported_models_base.BASE):
+class SD15(supported_models_base.BASE):
     """Stable Diffusion 1.x."""
 
     unet_config: ClassVar = {
         "context_dim": 768, "model_channels": 320, "use_linear_in_transformer": False, "adm_in_channels": None,
     }  # fmt: skip
     unet_extra_config: ClassVar = {"num_heads": 8, "num_head_channels": -1}
-    latent_format = comfy.latent_formats.SD15
+    latent_format = latent_formats.SD15
     memory_usage_factor = 1.0
 
 
@@ -37,5 +36,5 @@ def of_handle(handle):
         "transformer_depth_middle": config.middle_depth,
         "image_size": 32, "use_spatial_transformer": True, "legacy": False, "dtype": None,
     })  # fmt: skip
-    made.latent_format = comfy.latent_formats.of_format(handle.latent)
+    made.latent_format = latent_formats.of_format(handle.latent)
     return made
