@@ -370,35 +370,3 @@ def test_classes_that_look_who_asks_for_their_inputs(tmp_path: Path) -> None:
         assert ran.values["3"] == ("b []",)
         assert "1" not in ran.executed
         assert made.run(graph).values["1"] == ("a [('weight7', 3.0)]",)
-
-
-def test_results_of_every_shape(tmp_path: Path) -> None:
-    """Functions return fewer or more values than they declare, lists for tuples, or nothing."""
-    source = """
-        class Base:
-            INPUT_TYPES = classmethod(lambda cls: {"required": {"how": ("STRING", {})}})
-            RETURN_TYPES, FUNCTION, OUTPUT_NODE, OUTPUT_IS_LIST = ("INT", "INT"), "go", True, (False, True)
-            def go(self, how):
-                return eval(how)
-        class None_(Base):
-            RETURN_TYPES, OUTPUT_IS_LIST = (), ()
-        class Endless(tuple):
-            def __getitem__(self, index):
-                return tuple.__getitem__(self, 0)
-        class Many(Base):
-            RETURN_TYPES, OUTPUT_IS_LIST = Endless(("*",)), None
-        NODE_CLASS_MAPPINGS = {"Two": Base, "None": None_, "Many": Many}
-    """
-    with engine(tmp_path, shapes=source) as made:
-
-        def run(kind: str, how: str) -> Any:
-            return made.run({"1": node(kind, how=how)}).values["1"]
-
-        assert run("Two", "(1, [2, 3])") == (1, [2, 3])
-        assert run("Two", "[1, [2, 3], 4]") == (1, [2, 3])
-        assert run("Two", "(1,)") == (1, [])
-        assert run("Two", "{'ui': {'text': ['x']}}") == (None, [])
-        assert run("None", "(None,)") == run("None", "None") == run("None", "{}") == ()
-        assert run("Many", "[None, None, 'third']")[2] == "third"
-        assert made.object_info("Many")["Many"]["output"] == ["*"]
-        assert not made.check({"1": node("Many", how="[1, 2, 3]"), "2": node("Two", how=["1", 2])})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import worlds
@@ -263,3 +264,35 @@ def test_a_folder_may_be_a_pack_itself(tmp_path: Path) -> None:
         assert made.host.base == tmp_path
     with pytest.raises(InputError, match="no such folder of packs"):
         Engine(custom_nodes=[tmp_path / "nowhere"], cache="off")
+
+
+def test_results_of_every_shape(tmp_path: Path) -> None:
+    """Functions return fewer or more values than they declare, lists for tuples, or nothing."""
+    source = """
+        class Base:
+            INPUT_TYPES = classmethod(lambda cls: {"required": {"how": ("STRING", {})}})
+            RETURN_TYPES, FUNCTION, OUTPUT_NODE, OUTPUT_IS_LIST = ("INT", "INT"), "go", True, (False, True)
+            def go(self, how):
+                return eval(how)
+        class None_(Base):
+            RETURN_TYPES, OUTPUT_IS_LIST = (), ()
+        class Endless(tuple):
+            def __getitem__(self, index):
+                return tuple.__getitem__(self, 0)
+        class Many(Base):
+            RETURN_TYPES, OUTPUT_IS_LIST = Endless(("*",)), None
+        NODE_CLASS_MAPPINGS = {"Two": Base, "None": None_, "Many": Many}
+    """
+    with engine(tmp_path, shapes=source) as made:
+
+        def run(kind: str, how: str) -> Any:
+            return made.run({"1": node(kind, how=how)}).values["1"]
+
+        assert run("Two", "(1, [2, 3])") == (1, [2, 3])
+        assert run("Two", "[1, [2, 3], 4]") == (1, [2, 3])
+        assert run("Two", "(1,)") == (1, [])
+        assert run("Two", "{'ui': {'text': ['x']}}") == (None, [])
+        assert run("None", "(None,)") == run("None", "None") == run("None", "{}") == ()
+        assert run("Many", "[None, None, 'third']")[2] == "third"
+        assert made.object_info("Many")["Many"]["output"] == ["*"]
+        assert not made.check({"1": node("Many", how="[1, 2, 3]"), "2": node("Two", how=["1", 2])})
