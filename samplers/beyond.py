@@ -46,5 +46,6 @@ def beyond() -> Mapping[str, Sampler]:
         "ddim_half": custom.ddim(0.5),
         "euler_inversion": Row(BackwardEuler()),
         "tangent": Row(Tangent(), grid=around_data()),
+        "tangent_picture": Row(Tangent(predictor=2, corrector=0, scale=None)),
         "restart": Row(Heun(), rise, grid=restarting()),
     }

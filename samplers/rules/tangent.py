@@ -34,46 +34,53 @@ class Trail(NamedTuple):
 class Tangent:
     """Polynomials in the sine. One evaluation per step: a new estimate first mends the step that led to it.
 
-    predictor, corrector: the most estimates each uses. `scale`: the data's deviation in the model's units, about 1
-    for latents. At a final 0 the polynomial is read at y = 1, not held at the last estimate.
+    predictor, corrector: the most estimates each uses; 0 corrects nothing. At a final 0 the polynomial is read at
+    y = 1, not held at the last estimate.
+    scale: the data's deviation in the model's units, about 1 for each element of a latent. None: the root of the number
+    of cells, which is the deviation along the direction that all cells of a picture share.
     """
 
     predictor: int = 4
     corrector: int = 5
-    scale: float = 1.0
+    scale: float | None = 1.0
 
     def init(self, run: Run) -> None:
         return None
 
     def step(self, ask: Ask, x: Tensor, span: Span, state: Trail | None) -> tuple[Proposal, Trail]:
         path = span.path
+        scale = self.scale if self.scale is not None else math.sqrt(math.prod(x.shape[2:]))
         levels: tuple[float, ...] = (span.s,)
         estimates: tuple[Tensor, ...] = (span.first.guided,)
         if state is not None:
             levels, estimates = (span.s, *state.levels), (span.first.guided, *state.estimates)
-            weights = self.weights(path, levels[: self.corrector], levels[1], span.s)
-            x = move(path, state.x, mix(weights, list(estimates[: self.corrector])), levels[1], span.s)
-        weights = self.weights(path, levels[: self.predictor], span.s, span.t)
+            if self.corrector:
+                weights = mean_weights(path, levels[: self.corrector], levels[1], span.s, scale)
+                x = move(path, state.x, mix(weights, list(estimates[: self.corrector])), levels[1], span.s)
+        weights = mean_weights(path, levels[: self.predictor], span.s, span.t, scale)
         x0 = mix(weights, list(estimates[: self.predictor]))
         most = max(self.predictor, self.corrector) - 1
         return Proposal(x0, x), Trail(levels[:most], estimates[:most], x)
 
-    def weights(self, path: Path, nodes: Sequence[float], s: float, t: float) -> list[float]:
-        """Weights of the estimates at `nodes` in the mean of D over the step."""
-        at = [self.sine(ratio(path, node)) for node in nodes]
-        begin, end = ratio(path, s), ratio(path, t)
-        if math.isinf(end):
-            points = [(1.0, 1.0)]
-        else:
-            points = [(self.sine(begin + (end - begin) * u), share) for u, share in gauss_legendre(16)]
-        return [
-            sum(share * math.prod((y - other) / (node - other) for k, other in enumerate(at) if k != j)
-                for y, share in points)
-            for j, node in enumerate(at)
-        ]  # fmt: skip
 
-    def sine(self, v: float) -> float:
-        return 1.0 if math.isinf(v) else self.scale * v / math.hypot(1.0, self.scale * v)
+def mean_weights(path: Path, nodes: Sequence[float], s: float, t: float, scale: float) -> list[float]:
+    """Weights of the estimates at `nodes` in the mean of D over the step."""
+    at = [sine(ratio(path, node), scale) for node in nodes]
+    begin, end = ratio(path, s), ratio(path, t)
+    if math.isinf(end):
+        points = [(1.0, 1.0)]
+    else:
+        points = [(sine(begin + (end - begin) * u, scale), share) for u, share in gauss_legendre(16)]
+    return [
+        sum(share * math.prod((y - other) / (node - other) for k, other in enumerate(at) if k != j)
+            for y, share in points)
+        for j, node in enumerate(at)
+    ]  # fmt: skip
+
+
+def sine(v: float, scale: float) -> float:
+    """y = c v / sqrt(1 + (c v)^2)."""
+    return 1.0 if math.isinf(v) else scale * v / math.hypot(1.0, scale * v)
 
 
 def ratio(path: Path, sigma: float) -> float:

@@ -16,7 +16,7 @@ from carrara.samplers.aims import exact
 from carrara.samplers.integrate import Row, Sampler
 from carrara.samplers.path import VE, Flow, Path
 from carrara.samplers.rules.er import TaylorER, ode
-from carrara.samplers.rules.tangent import Tangent, ratio
+from carrara.samplers.rules.tangent import Tangent, mean_weights, ratio
 from carrara.samplers.table import rows
 
 STEPS = (5, 10, 20, 40, 80)
@@ -109,12 +109,22 @@ def test_our_own_row_holds_to_zero_and_on_straight_paths(grid: str) -> None:
     assert problem.rms(out, problem.exact(grid)) < 2e-4
 
 
+def test_our_row_for_pictures_is_of_second_order_and_takes_its_scale_from_the_number_of_cells() -> None:
+    errors = [problem.rms(problem.run(rows()["tangent_picture"], "ve", problem.levels("ve", n))[0], problem.exact("ve"))
+              for n in (80, 160)]  # fmt: skip
+    assert abs(math.log2(errors[0] / errors[1]) - 2) < 0.3
+    # 64 cells: a deviation of 8 along the direction that they share.
+    named, stated = (problem.run(row, "ve", problem.levels("ve", 10))[0]
+                     for row in (rows()["tangent_picture"], Row(Tangent(2, 0, 8.0))))  # fmt: skip
+    assert torch.equal(named, stated)
+
+
 @pytest.mark.parametrize("path", [VE(), Flow()])
 def test_our_own_weights_are_exact_along_gaussian_trajectories(path: Path) -> None:
     """x0 ~ N(0, 1): on a trajectory x / sigma = sqrt(1 + v^2) and D = v / sqrt(1 + v^2), with v = alpha / sigma."""
     levels = (0.5, 0.8)
     for t in (0.3, 0.1, 0.0):
-        weights = Tangent().weights(path, levels, levels[0], t)
+        weights = mean_weights(path, levels, levels[0], t, 1.0)
         v, before = (ratio(path, s) for s in levels)
         mean = weights[0] * v / math.hypot(1, v) + weights[1] * before / math.hypot(1, before)
         if t == 0:
