@@ -43,7 +43,7 @@ class Cache(Protocol):
     def get(self, key: bytes) -> Entry | None: ...
 
     def put(self, key: bytes, entry: Entry, owner: Owner | None = None) -> None:
-        """owner: the graph's node behind it."""
+        """owner: of what an expansion made, the graph's node behind it."""
         ...
 
     def clear(self) -> None: ...
@@ -86,6 +86,9 @@ class LastRun:
                     wanted.add(key)
             self._entries = {key: entry for key, entry in self._entries.items() if key in wanted}
             self._owners = {key: owner for key, owner in self._owners.items() if key in self._entries}
+            for id, own in keys.items():
+                if own is not None and id in graph:
+                    self._owners[own] = (id, graph[id].type, False)
 
     def get(self, key: bytes) -> Entry | None:
         return self._entries.get(key)

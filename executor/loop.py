@@ -255,21 +255,20 @@ class Run:
         if key is not None and not done.skipped:
             entry = Entry(done.values, done.ui, done.files)
             executor = self.executor
-            executor.cache.put(key, entry, self.owner(id))
+            executor.cache.put(key, entry, self.owner(id) if self.made else None)
             worth = twins or spec.output or seconds >= executor.store_seconds
             if executor.store is not None and worth and id not in self.keys.brief:
                 executor.store.put(key, entry)
         if twins is not None or self.waiting.uses.get(id):
             self.values[id] = done.values
         self.report.done(id, done, seconds, twins)
-        for consumer in self.waiting.done(id):
-            self.waiting.push(consumer, self.nodes[consumer])
+        self.waiting.done(id, self.nodes)
         self.release(wire.source for wire in self.nodes[id].wires)
 
-    def owner(self, id: str) -> Owner:
-        """The node of the workflow behind it."""
-        real = self.report.lineage.reals.get(id, id)
-        return real, self.nodes[real].node.type, real is not id
+    def owner(self, id: str) -> Owner | None:
+        """The node of the workflow behind a made one."""
+        real = self.report.lineage.reals.get(id)
+        return None if real is None else (real, self.nodes[real].node.type, True)
 
     def release(self, sources: Iterable[str]) -> None:
         """One consumer less; the last one frees the values."""

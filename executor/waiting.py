@@ -70,15 +70,13 @@ class Waiting:
     def pop(self) -> str:
         return heappop(self.ready)[1]
 
-    def done(self, id: str) -> list[str]:
-        """The nodes that waited only for this one."""
-        free: list[str] = []
+    def done(self, id: str, nodes: Mapping[str, Bound]) -> None:
+        """The node's values are there: what waited only for them is ready."""
         unmet = self._unmet
         for consumer in self.consumers.pop(id, ()):
             left = unmet[consumer] = unmet[consumer] - 1
             if not left:
-                free.append(consumer)
-        return free
+                self.push(consumer, nodes[consumer])
 
     def cycle(self) -> list[str]:
         """Nodes that wait for one another, when nothing is ready and nothing runs."""

@@ -32,6 +32,7 @@ from carrara.executor.graph import Graph  # noqa: E402
 from carrara.executor.run import Executor  # noqa: E402
 from carrara.executor.spec import Catalog, Range, node  # noqa: E402
 from carrara.executor.store import JsonCodec, Store  # noqa: E402
+from carrara.nodes import flow, lists  # noqa: E402
 
 
 @node("BenchNumber", category="bench")
@@ -71,6 +72,31 @@ def wide(count: int) -> dict[str, Any]:
         nodes[f"n{i}"] = {"class_type": "BenchNumber", "inputs": {"value": i}}
         nodes[f"s{i}"] = {"class_type": "BenchShow", "inputs": {"value": [f"n{i}", 0]}}
     return nodes
+
+
+def each(count: int) -> dict[str, Any]:
+    """A loop over numbers: two nodes a round."""
+    return {
+        "r": {"class_type": "NumberRangeList", "inputs": {"start": 0, "stop": count, "step": 1}},
+        "s": {"class_type": "LoopForEach", "inputs": {"items": ["r", 0]}},
+        "x": {"class_type": "BenchAdd", "inputs": {"a": ["s", 1], "b": 1}},
+        "e": {"class_type": "LoopForEachEnd", "inputs": {"loop": ["s", 0], "result": ["x", 0]}},
+        "l": {"class_type": "ValueListLength", "inputs": {"items": ["e", 0]}},
+        "end": {"class_type": "BenchShow", "inputs": {"value": ["l", 0]}},
+    }
+
+
+def rounds(count: int) -> dict[str, Any]:
+    """A loop that counts while its number is small: four nodes a round, each round made by the one before."""
+    inputs = {"loop": ["s", 0], "condition": ["c", 0], "values.value0": ["x", 0]}
+    return {
+        "s": {"class_type": "LoopWhile", "inputs": {"values.value0": 0}},
+        "c": {"class_type": "CompareNumbers", "inputs": {"a": ["s", 1], "b": ["n", 0], "comparison": "a < b"}},
+        "n": {"class_type": "BenchNumber", "inputs": {"value": count}},
+        "x": {"class_type": "BenchAdd", "inputs": {"a": ["s", 2], "b": 1}},
+        "e": {"class_type": "LoopWhileEnd", "inputs": inputs},
+        "end": {"class_type": "BenchShow", "inputs": {"value": ["e", 0]}},
+    }
 
 
 class Taken(NamedTuple):
@@ -137,6 +163,11 @@ def report(repeat: int) -> list[str]:
             store.close()
             again = partial(restarted, folder, graph)
             lines.append(row(f"{shape.__name__}, re-run after a restart", count, repeat, again))
+    looping = Executor(CATALOGUE.plus(Catalog.of_modules(flow, lists).specs()))
+    for name, shape in (("for each", each), ("while", rounds)):
+        for count in (1_000, 10_000):
+            graph = Graph.from_api(shape(count))
+            lines.append(row(f"{name}; nodes are rounds", count, repeat, partial(once, looping, graph)))
     return lines
 
 

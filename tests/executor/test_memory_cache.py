@@ -57,10 +57,12 @@ def test_last_run_keeps_what_the_new_run_has_too() -> None:
     cache.put(b"b", entry())
     cache.put(b"grown", entry(), ("1", "Loop", True))
     cache.put(b"outgrown", entry(), ("2", "Loop", True))
-    cache.put(b"aside", entry(), ("3", "Add", False))
-    cache.put(b"changed", entry(), ("4", "Add", False))
     kinds = {"1": "Loop", "2": "Other", "3": "Add", "4": "Add"}
-    cache.begin({"0": b"b", "1": b"c", "4": None}, {id: Node(id, kind, {}) for id, kind in kinds.items()})
+    graph = {id: Node(id, kind, {}) for id, kind in kinds.items()}
+    cache.begin({"0": b"b", "3": b"aside", "4": b"changed"}, graph | {"2": Node("2", "Loop", {})})
+    cache.put(b"aside", entry())
+    cache.put(b"changed", entry())
+    cache.begin({"0": b"b", "1": b"c", "4": None}, graph)
     assert cache.get(b"aside") and cache.get(b"changed") is None
     assert cache.get(b"a") is None and cache.get(b"b")
     assert cache.get(b"grown") and cache.get(b"outgrown") is None
