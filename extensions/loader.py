@@ -69,7 +69,8 @@ def load(
     if files is not None:
         for kind in KINDS:
             files.root(kind).mkdir(parents=True, exist_ok=True)  # packs list them while they are read
-    host = Host(services, catalogue, base=base)
+    # Installed packs are typed nodes: they need none of the modules that a ComfyUI in this process has itself.
+    host = Host(services, catalogue, base=base, beside=not any(entries(folders)))
     loader = Loader(host, builtin)
     packs = loader.load(folders, points)
     return host, packs, builtin.plus(loader.nodes.values(), Absent(packs, {*builtin, *loader.nodes}))
