@@ -48,7 +48,7 @@ def torch_type(name: str) -> dtype:
 
 @dataclass(frozen=True, eq=False)
 class SafetensorsFile:
-    """Tensors straight from the mapped file, by a header that was checked."""
+    """Tensors straight from the file, by a header that was checked."""
 
     header: Header
 
@@ -62,6 +62,8 @@ class SafetensorsFile:
         import torch
 
         with self.header.path.open("rb", buffering=0) as file:
+            if file.seek(0, 2) < max((t.end for t in self.header.tensors.values()), default=0):
+                raise self._shorter()
 
             def read(key: str) -> Tensor:
                 if key not in self.header.tensors:
@@ -71,13 +73,16 @@ class SafetensorsFile:
                 file.seek(info.start)
                 # Not through a map: a page that must come from the disk would hold every thread up.
                 if _filled(file, raw.numpy().data) < len(raw):
-                    raise BadWeights(f"{self.header.path.name} became shorter since it was examined")
+                    raise self._shorter()
                 return raw.view(torch_type(info.dtype)).view(info.shape)
 
             yield read
 
     def _missing(self, key: str) -> Tensor:
         raise BadWeights(f"{self.header.path.name} holds no tensor {key!r}")
+
+    def _shorter(self) -> BadWeights:
+        return BadWeights(f"{self.header.path.name} became shorter since it was examined")
 
 
 def _filled(file: RawIOBase, room: memoryview) -> int:
