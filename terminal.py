@@ -291,17 +291,22 @@ class Bars:
         self._bars = bars
         self._nodes = bars.add_task("nodes", total=None)
         self._steps: dict[str, TaskID] = {}
+        self._total = 0
 
     def __call__(self, event: Event) -> None:
         from .executor import events
 
         if isinstance(event, events.RunStarted):
-            self._bars.update(self._nodes, total=event.total)
+            self._total = event.total
+            self._bars.update(self._nodes, total=self._total)
         elif isinstance(event, events.NodeProgress):
             if event.node not in self._steps:
                 self._steps[event.node] = self._bars.add_task(f"node {event.display}", total=event.total)
             self._bars.update(self._steps[event.node], completed=event.value, total=event.total)
         elif isinstance(event, events.NodeFinished):
+            if event.parent is not None:  # made by a loop, and not counted when the run began
+                self._total += 1
+                self._bars.update(self._nodes, total=self._total)
             self._bars.advance(self._nodes)
             if event.node in self._steps:
                 self._bars.remove_task(self._steps.pop(event.node))
