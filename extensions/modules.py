@@ -24,6 +24,19 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent / "compat"
 OWN = f"{__package__}.compat"
 
+ALIASES = {
+    **{
+        name: name
+        for name in (
+            "comfy", "copy", "folder_paths", "hashlib", "json", "logging", "math", "numpy", "os", "random", "re", "sys",
+            "time", "torch", "traceback", "uuid",
+        )
+    },
+    "np": "numpy",
+}  # fmt: skip
+"""Names under which modules of the reference have others, which packs use: `server.uuid`, `nodes.torch`."""
+STARRED = frozenset({"nodes", "comfy.utils", "comfy.samplers", "comfy.sd"})
+
 
 @cache
 def tops() -> frozenset[str]:
@@ -96,10 +109,15 @@ class Modules:
             return self._loaded.get(name) or self._execute(name, pack)
 
     def attribute(self, module: str, name: str) -> Any:
-        """What a module has beside what its file defines: a sub-module or a stand-in; None when neither."""
+        """What a module has beside what its file defines: a sub-module, one of the modules that all of the reference's
+        import, or a stand-in; None when none."""
         dotted = f"{module}.{name}"
         if self.has(dotted):
             return self.load(dotted)
+        if name in ALIASES:
+            found = self.import_(ALIASES[name])
+            setattr(self._loaded[module], name, found)
+            return found
         if name in names(module):
             made = placeholder(dotted)
             setattr(self._loaded[module], name, made)
@@ -164,6 +182,8 @@ class Modules:
         if not fromlist:
             return self.load(name.partition(".")[0], pack)
         for wanted in fromlist:
+            if wanted == "*":
+                self._all(module)
             if wanted == "*" or wanted in vars(module):
                 continue
             try:
@@ -171,6 +191,12 @@ class Modules:
             except MissingAttribute:
                 raise MissingName(f"{name}.{wanted}", pack) from None
         return module
+
+    def _all(self, module: ModuleType) -> None:
+        """`from nodes import *` gives packs the modules too that the reference's own imports."""
+        for alias in ALIASES if module.__name__ in STARRED else ():
+            if alias not in vars(module):
+                self.attribute(module.__name__, alias)
 
     def _absolute(self, name: str, globals: dict[str, Any], level: int) -> str:
         parts = [OWN, *str(globals["__package__"]).split(".")] if globals["__package__"] else [OWN]

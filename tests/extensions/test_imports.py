@@ -127,3 +127,11 @@ def test_where_the_program_lies(tmp_path: Path) -> None:
     )
     assert module.place == str(tmp_path)
     assert module.asked == str(tmp_path / "comfy" / "__init__.py")
+
+
+def test_modules_within_modules(tmp_path: Path) -> None:
+    """Packs take other modules out of the ecosystem's, and all names of some."""
+    host = worlds.host(tmp_path)
+    source = "import comfy, server\nfrom nodes import *\nseen = (server.uuid, comfy.os, torch, np, MAX_RESOLUTION)"
+    module = worlds.foreign(host, source)
+    assert [getattr(one, "__name__", one) for one in module.seen] == ["uuid", "os", "torch", "numpy", 16384]
