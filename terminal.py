@@ -292,6 +292,7 @@ class Bars:
         self._nodes = bars.add_task("nodes", total=None)
         self._steps: dict[str, TaskID] = {}
         self._total = 0
+        self._done = 0
 
     def __call__(self, event: Event) -> None:
         from .executor import events
@@ -304,10 +305,10 @@ class Bars:
                 self._steps[event.node] = self._bars.add_task(f"node {event.display}", total=event.total)
             self._bars.update(self._steps[event.node], completed=event.value, total=event.total)
         elif isinstance(event, events.NodeFinished):
-            if event.parent is not None:  # made by a loop, and not counted when the run began
-                self._total += 1
-                self._bars.update(self._nodes, total=self._total)
-            self._bars.advance(self._nodes)
+            self._done += 1
+            # What a loop makes, or a lazy input leads to, was not counted when the run began.
+            self._total = max(self._total + (event.parent is not None), self._done)
+            self._bars.update(self._nodes, completed=self._done, total=self._total)
             if event.node in self._steps:
                 self._bars.remove_task(self._steps.pop(event.node))
         elif isinstance(event, events.CacheTrouble):
