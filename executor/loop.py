@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..errors import CarraraError, Cycle
+from ..errors import Cycle
 from . import events
 from .bound import Bound, Checked
 from .cache import Entry, Owner, Values
@@ -106,6 +106,8 @@ class Run:
         finally:
             self.halt()
             self.crew.close()
+            if self.report.later is not None:  # stopped by Ctrl-C before the plan was told
+                self.report.planned(self.planner, self.keep)
             self.flush()
         return self.report.result(status, begun, self.checked, self.nodes, self.planner, self.keep, self.values)
 
@@ -241,7 +243,7 @@ class Run:
                 self.hold(id, [self.planner.same(w.source) for w in wires if w.param in outcome.params])
             elif type(outcome) is Grown:
                 self.grow(id, outcome)
-        except CarraraError as error:
+        except Exception as error:  # a node may have made any nonsense of a graph
             outcome = Broken(error)
         if type(outcome) is Broken:
             self.report.broken(id, outcome.error, inputs, self.place)
@@ -335,7 +337,7 @@ class Run:
 
         try:
             outcome: Outcome = gather(self.nodes[id].spec, grown.results, grown.skipped, grown.blocked, values)
-        except (CarraraError, IndexError) as error:
+        except Exception as error:
             outcome = Broken(error)
         self.settle(id, outcome, 0.0, {})
         self.release(sources)

@@ -166,3 +166,15 @@ def test_a_plan_does_not_run_anything(tmp_path: Path) -> None:
     assert (
         CALLS.names == [] and "not there in time" in plan.reasons["f"] and set(plan.run) == {"n", "f", "slow", "w", "j"}
     )
+
+
+def test_ctrl_c_before_the_plan_is_told_in_order() -> None:
+    @node("Slept", category="test")
+    def slept() -> str:
+        raise KeyboardInterrupt
+
+    heard: list[Any] = []
+    made = Graph.from_api(api(n=("Slept", {}), f=("ReadFile", {"path": ["n", 0]})))
+    result = Executor(NODES.plus([slept])).run(made, targets=["f"], sink=heard.append)
+    assert result.status == "interrupted"
+    assert type(heard[0]) is events.RunStarted and type(heard[-1]) is events.RunFinished

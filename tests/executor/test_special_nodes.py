@@ -184,6 +184,10 @@ def test_a_deep_expansion_does_not_recurse() -> None:
         ({"k": {"class_type": "Fail", "inputs": {"value": 1}}}, "cannot use 1"),
         ({"k": {"class_type": "Nope", "inputs": {}}}, "not in the catalogue"),
         ({"k": {"class_type": "Add", "inputs": {"a": ["k", 0], "b": 1}}}, "feeds itself"),
+        ({"k": {"inputs": {}}}, "class_type"),
+        ({"k": {"class_type": "Number", "inputs": 5}}, "items"),
+        ({"k": 7}, "subscriptable"),
+        ({"k": {"class_type": "Show", "inputs": {"value": 1}}}, "index out of range"),
     ],
 )
 def test_a_bad_expansion_fails_as_its_node(nodes: Any, said: str) -> None:
