@@ -66,7 +66,7 @@ def spec_of(id: str, kind: type, origin: Origin, title: str | None = None) -> No
         context=CONTEXT,
         hidden=hidden,
         variadic=_takes_any(method),
-        open=type(types["optional"]) is not dict and "no input is called that" in types["optional"],
+        open=_open(types["optional"]) or _open(types["hidden"]),
         packed=True,
         input_is_list=as_lists,
         is_async=is_async,
@@ -146,6 +146,11 @@ def _hook(kind: type, name: str, caller: Caller) -> Hook | None:
     # IS_CHANGED is given all there is, as the protocol says; VALIDATE_INPUTS what it names.
     everything = parameters.varkw is not None or name == "IS_CHANGED"
     return Hook(caller.hook(name), named, everything, classic=True)
+
+
+def _open(group: Mapping[str, Any]) -> bool:
+    """Whether a mapping of a pack's own claims to have every name: then every input reaches the function."""
+    return type(group) is not dict and "no input is called that" in group
 
 
 def _takes_any(method: Callable[..., Any] | None) -> bool:

@@ -40,7 +40,12 @@ REMOVED = frozenset(
 )
 
 
-ASSUMED = frozenset({"torchvision", "torchaudio", "kornia", "spandrel"})
+ASSUMED = frozenset(
+    {
+        "torchvision", "torchaudio", "kornia", "spandrel", "transformers", "tokenizers", "sentencepiece", "tqdm",
+        "psutil", "av", "alembic", "sqlalchemy", "pydantic", "pydantic_settings", "huggingface_hub", "requests",
+    }
+)  # fmt: skip
 """Packages that every installation of the reference has and this program does not need. Packs import them unguarded."""
 
 

@@ -19,10 +19,11 @@ GROWN = 24
 def declared(kind: type) -> dict[str, Any]:
     """INPUT_TYPES of now: for each group, name -> (type, options). Hidden entries stay as they are."""
     types = kind.INPUT_TYPES()  # type: ignore[attr-defined]
+    hidden = types.get("hidden")
     return {
         "required": _group(types.get("required")),
         "optional": _group(types.get("optional")),
-        "hidden": dict(types.get("hidden") or {}),
+        "hidden": hidden if isinstance(hidden, Mapping) else dict(hidden or {}),
     }
 
 
