@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from ...models.blueprint import Blueprint
     from ...models.residency import Residency
 
 INSIDE = "diffusion_model."
@@ -132,9 +133,9 @@ class Held:
     kind: the class by which foreign code knows it.
     """
 
-    def __init__(self, owner: Any, model: Model, residency: Residency, kind: type) -> None:
+    def __init__(self, owner: Any, blueprint: Blueprint, residency: Residency, kind: type) -> None:
         self._stack = ExitStack()
-        self.net: nn.Module = self._stack.enter_context(residency.use(model.unet, pack=False))
+        self.net: nn.Module = self._stack.enter_context(residency.use(blueprint, pack=False))
         if issubclass(kind, type(self.net)):
             self.net.__class__ = kind
         weakref.finalize(owner, self._stack.close)

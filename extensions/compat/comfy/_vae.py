@@ -36,7 +36,8 @@ class FirstStage(torch.nn.Module):
     def network(self):
         held = self.__dict__.get("held")
         if held is None:
-            held = self.__dict__["held"] = network.Held(self, _Like(self.handle), HOST.services[Residency], type(None))
+            blueprint, residency = self.handle.network, HOST.services[Residency]
+            held = self.__dict__["held"] = network.Held(self, blueprint, residency, type(None))
         return held.net
 
     def __getattr__(self, name):
@@ -64,13 +65,6 @@ class FirstStage(torch.nn.Module):
 
     def named_modules(self, *args, **kwargs):
         return self.network.named_modules(*args, **kwargs)
-
-
-class _Like:
-    """What `Held` asks of a model."""
-
-    def __init__(self, vae):
-        self.unet = vae.network
 
 
 class VAE:

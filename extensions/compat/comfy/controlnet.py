@@ -13,7 +13,8 @@ from ....errors import Unsupported
 from ....models import checkpoint
 from ....models import handles as ours
 from ....models.picture.batches import fit_batch
-from ...patchers import controls
+from ....models.residency import Residency
+from ...patchers import controls, network
 from ...patchers.evaluating import control_of, control_table
 from ...patchers.memory import weights_of
 
@@ -127,6 +128,35 @@ class ControlBase:
         return made
 
 
+class ControlModel(torch.nn.Module):
+    """The network of a handle, as packs call it; read when it runs, or somebody asks for a part of it."""
+
+    def __init__(self, handle):
+        super().__init__()
+        self.__dict__["handle"] = handle
+        self.device = HOST.services[Residency].device
+        self.dtype = HOST.services[Residency].format(handle.network)
+
+    def forward(self, x, hint, timesteps, context, y=None, **kwargs):
+        """Residuals at strength 1, by place."""
+        residency = HOST.services[Residency]
+        with residency.use(self.handle.network) as net:
+            found = control_table(residency.call(net, x, hint, timesteps, context, y))
+        return {"middle": found["middle"], "output": found["output"]}
+
+    def __getattr__(self, name):
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            if name.startswith("__"):
+                raise
+            held = self.__dict__.get("held")
+            if held is None:
+                blueprint, residency = self.handle.network, HOST.services[Residency]
+                held = self.__dict__["held"] = network.Held(self, blueprint, residency, type(None))
+            return getattr(held.net, name)
+
+
 class ControlNet(ControlBase):
     """handle: a ControlNet of ours. soft: each residual counts so many times the next deeper one."""
 
@@ -140,8 +170,11 @@ class ControlNet(ControlBase):
     ):  # fmt: skip
         super().__init__()
         if handle is None and control_model is not None:
-            raise Unsupported("a ControlNet from a pack's own network", got=type(control_model).__name__)
-        self.handle, self.control_model = handle, control_model
+            handle = getattr(control_model, "handle", None)
+            if handle is None:
+                raise Unsupported("a ControlNet from a pack's own network", got=type(control_model).__name__)
+        self.handle, self.manual_cast_dtype, self.model_sampling_current = handle, manual_cast_dtype, None
+        self.control_model = ControlModel(handle) if control_model is None and handle is not None else control_model
         self.load_device = load_device or comfy.model_management.get_torch_device()
         self.global_average_pooling, self.compression_ratio = global_average_pooling, compression_ratio
         self.latent_format, self.concat_mask, self.strength_type = latent_format, concat_mask, strength_type
@@ -149,22 +182,23 @@ class ControlNet(ControlBase):
         if handle is not None:
             self.soft = handle.soft
             rest = comfy.model_management.unet_offload_device()
-            self.control_model_wrapped = comfy.model_patcher.ModelPatcher(torch.nn.Module(), self.load_device, rest)
+            self.control_model_wrapped = comfy.model_patcher.ModelPatcher(self.control_model, self.load_device, rest)
             self.control_model_wrapped.parts = (("", handle.network),)
 
     def copy(self):
-        made = self.__class__(None, handle=self.handle)
+        made = ControlNet(self.control_model, handle=self.handle)
         made.soft = self.soft
         self.copy_to(made)
         return made
 
     def pre_run(self, model, percent_to_timestep_function):
         super().pre_run(model, percent_to_timestep_function)
+        self.model_sampling_current = model.model_sampling
         self.run = controls.OneNet(HOST, self, model, percent_to_timestep_function)
 
     def cleanup(self):
         super().cleanup()
-        self.run = None
+        self.run = self.model_sampling_current = None
 
     def get_control(self, x_noisy, t, cond, batched_number, transformer_options=None):
         before = self.previous_controlnet

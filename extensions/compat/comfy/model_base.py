@@ -133,7 +133,7 @@ class BaseModel(torch.nn.Module):
         if name == "diffusion_model" and self.handle is not None:
             from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
-            held = network.Held(self, self.handle, HOST.services[Residency], UNetModel)
+            held = network.Held(self, self.handle.unet, HOST.services[Residency], UNetModel)
             self.diffusion_model = held.net
             return held.net
         return super().__getattr__(name)

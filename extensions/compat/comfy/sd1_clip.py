@@ -77,17 +77,10 @@ class _Encoder(torch.nn.Module, ClipTokenWeightEncoder):
 
     def __getattr__(self, name):
         if name == "transformer" and self.handle is not None:
-            held = network.Held(self, _Unet(self.handle.encoders[0]), HOST.services[Residency], type(None))
+            held = network.Held(self, self.handle.encoders[0], HOST.services[Residency], type(None))
             self.transformer = held.net
             return held.net
         return super().__getattr__(name)
-
-
-class _Unet:
-    """What `Held` asks of a model."""
-
-    def __init__(self, blueprint):
-        self.unet = blueprint
 
 
 class SDClipModel(_Encoder):

@@ -308,3 +308,51 @@ def test_a_guider_whose_scale_changes_from_step_to_step(world: World) -> None:
         clean = x / root**2 - (0.5 * scaled + 0.5 * v) * s / root
         x = x + (x - clean) / s * (t - s)
     assert float((made - x / 0.18215).abs().max() / made.std()) < 1e-5
+
+
+def test_a_pack_may_run_the_network_of_a_controlnet_itself(world: World) -> None:
+    """As packs do that weigh residuals in their own ways: a class of their own around our network."""
+    pack = worlds.foreign(
+        world.host,
+        """
+        import torch
+        import comfy.model_management
+        from comfy.controlnet import ControlNet
+
+        class Own(ControlNet):
+            def __init__(self, control):
+                super().__init__(
+                    control_model=control.control_model, load_device=control.load_device,
+                    manual_cast_dtype=control.manual_cast_dtype, compression_ratio=control.compression_ratio,
+                )
+
+            def get_control(self, x_noisy, t, cond, batched_number, transformer_options):
+                sampling = self.model_sampling_current
+                dtype = self.control_model.dtype
+                context = comfy.model_management.cast_to_device(cond["c_crossattn"], x_noisy.device, dtype)
+                found = self.control_model(
+                    x=sampling.calculate_input(t, x_noisy).to(dtype), hint=self.cond_hint_original.to(dtype),
+                    timesteps=sampling.timestep(t).to(dtype), context=context,
+                )
+                return self.control_merge(found, None, dtype)
+
+            def copy(self):
+                made = Own(self)
+                self.copy_to(made)
+                return made
+
+        def use(control, cond, image):
+            made = Own(control).copy().set_cond_hint(image.movedim(-1, 1), 0.7, (0.0, 1.0))
+            return [[tensor, {**said, "control": made}] for tensor, said in cond]
+        """,
+        "own_control_pack",
+    )
+    from dataclasses import replace
+
+    net, hint = load_controlnet("tiny.safetensors", world.ctx), torch.rand(1, 64, 64, 3)
+    ours = apply_controlnet_advanced(world.positive, world.negative, net, hint, 0.7, 0.0, 1.0)
+    outside = [pack.use(world.out(net), world.out(text), hint) for text in (world.positive, world.negative)]
+    theirs = [world.host.border.inward(text) for text in outside]
+    expected = replace(world, positive=ours.positive, negative=ours.negative).sampled(world.model)
+    made = replace(world, positive=theirs[0], negative=theirs[1]).sampled(world.model)
+    assert float((made - expected).abs().max() / expected.std()) < 1e-5
