@@ -178,3 +178,18 @@ def test_ctrl_c_before_the_plan_is_told_in_order() -> None:
     result = Executor(NODES.plus([slept])).run(made, targets=["f"], sink=heard.append)
     assert result.status == "interrupted"
     assert type(heard[0]) is events.RunStarted and type(heard[-1]) is events.RunFinished
+
+
+def test_a_failure_before_the_plan_is_a_failure_of_its_node() -> None:
+    @node("Lost", category="test")
+    def lost() -> str:
+        raise OSError("lost")
+
+    heard: list[Any] = []
+    made = Graph.from_api(
+        api(n=("Lost", {}), f=("ReadFile", {"path": ["n", 0]}), w=("Costly", {"text": ["f", 0], "more": 0}))
+    )
+    result = Executor(NODES.plus([lost])).run(made, targets=["w"], sink=heard.append)
+    assert result.status == "failed" and result.error is not None and "lost" in str(result.error)
+    kinds = [type(event) for event in heard]
+    assert kinds == [events.RunStarted, events.NodeStarted, events.NodeFailed, events.RunFinished]
