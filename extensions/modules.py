@@ -28,14 +28,15 @@ ALIASES = {
     **{
         name: name
         for name in (
-            "comfy", "copy", "folder_paths", "hashlib", "json", "logging", "math", "numpy", "os", "random", "re", "sys",
-            "time", "torch", "traceback", "uuid",
+            "comfy", "copy", "folder_paths", "hashlib", "json", "latent_preview", "logging", "math", "node_helpers",
+            "nodes", "numpy", "os", "random", "re", "sys", "time", "torch", "traceback", "uuid",
         )
     },
+    "k_diffusion_sampling": "comfy.k_diffusion.sampling",
     "np": "numpy",
 }  # fmt: skip
 """Names under which modules of the reference have others, which packs use: `server.uuid`, `nodes.torch`."""
-STARRED = frozenset({"nodes", "comfy.utils", "comfy.samplers", "comfy.sd"})
+STARRED = frozenset({"nodes", "comfy.samplers", "comfy.sd"})
 
 
 @cache
@@ -115,14 +116,16 @@ class Modules:
         if self.has(dotted):
             return self.load(dotted)
         if name in ALIASES:
-            found = self.import_(ALIASES[name])
+            full = ALIASES[name]
+            found = self.load(full) if self.owns(full) else self.import_(full)
             setattr(self._loaded[module], name, found)
             return found
         if name in names(module):
             made = placeholder(dotted)
             setattr(self._loaded[module], name, made)
             return made
-        return None
+        beside = f"{module.rpartition('.')[0]}.{name}"
+        return self.load(beside) if module.startswith("comfy.") and self.has(beside) else None
 
     def _execute(self, name: str, pack: str) -> ModuleType:
         parent, _, child = name.rpartition(".")
