@@ -172,8 +172,8 @@ class Planner:
     def idle(self, spared: Collection[str]) -> list[str]:
         """Nodes that nobody has asked for yet, but whose results are kept: lazy inputs may lead there."""
         keys = self._keys.keys
-        passed = set(spared)
-        asked = {id: keys.get(id) for id in self.nodes if id not in self.todo and id not in self.ran and id not in passed}
+        passed = {*spared, *self.todo, *self.ran}
+        asked = {id: keys.get(id) for id in self.nodes if id not in passed}
         sought = {id: key for id, key in asked.items() if key is not None and id not in self._keys.brief}
         stored = self._store.fetch(list(sought.values())) if self._store is not None and sought else {}
         found: list[str] = []
