@@ -94,10 +94,7 @@ def contained(notes: list[str]) -> Iterator[None]:
         _folder(folder, notes)
         _environment(environment, notes)
         _restore_torch(torch, notes)  # before the filters: torch may import what adds some
-        if warnings.filters != filters:
-            notes.append("warning filters")
-            warnings.filters[:] = filters  # type: ignore[index]
-            warnings._filters_mutated()  # type: ignore[attr-defined]
+        _filters(filters, notes)
         if vars(builtins) != words:
             notes.append("builtins")
             for name in set(vars(builtins)) - set(words):
@@ -128,6 +125,17 @@ def _functions(before: dict[str, dict[str, Any]], notes: list[str]) -> None:
             if callable(value) and now.get(name) is not value:
                 notes.append(f"{module}.{name}")
                 setattr(sys.modules[module], name, value)
+
+
+def _filters(before: list[Any], notes: list[str]) -> None:
+    """Filters that libraries add for warnings of their own stay; those for everybody's go."""
+    own = [
+        f for f in warnings.filters if f not in before and not (f[1] is f[3] is None and f[2].__module__ == "builtins")
+    ]
+    if warnings.filters != [*own, *before]:
+        notes.append("warning filters")
+        warnings.filters[:] = [*own, *before]  # type: ignore[index]
+        warnings._filters_mutated()  # type: ignore[attr-defined]
 
 
 def _folder(folder: Path, notes: list[str]) -> None:
