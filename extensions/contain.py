@@ -129,12 +129,11 @@ def _functions(before: dict[str, dict[str, Any]], notes: list[str]) -> None:
 
 def _filters(before: list[Any], notes: list[str]) -> None:
     """Filters that libraries add for warnings of their own stay; those for everybody's go."""
-    own = [
-        f for f in warnings.filters if f not in before and not (f[1] is f[3] is None and f[2].__module__ == "builtins")
-    ]
-    if warnings.filters != [*own, *before]:
+    added = [f for f in warnings.filters if f not in before]
+    broad = [f for f in added if f[1] is f[3] is None and f[2].__module__ == "builtins"]
+    if broad or any(f not in warnings.filters for f in before):
         notes.append("warning filters")
-        warnings.filters[:] = [*own, *before]  # type: ignore[index]
+        warnings.filters[:] = [*(f for f in added if f not in broad), *before]  # type: ignore[index]
         warnings._filters_mutated()  # type: ignore[attr-defined]
 
 
