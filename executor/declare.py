@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import math
 import types
@@ -13,9 +12,9 @@ from typing import Any, NoReturn
 
 from ..errors import DeclarationError
 from .context import Blocker, Context, Expand, Lazy, Raw, Shown
-from .dynamic import MATCH, autogrow, dynamic_combo
+from .declare_dynamic import choosing, growing, is_choice
+from .dynamic import MATCH
 from .ports import (
-    Autogrow,
     Choices,
     Extra,
     Hidden,
@@ -118,9 +117,9 @@ class Reader:
             if not has_default or default is not None:
                 self.fail(f"{name} may be None but does not default to it", f"Write `{name}: ... | None = None`.")
         if typing.get_origin(hint) is dict:
-            return self.growing(name, hint, said, absent)
-        if all(_is_mode(member) for member in self.members(hint)):
-            return self.choosing(name, hint, said, absent)
+            return growing(self, name, hint, said, absent)
+        if all(is_choice(member) for member in self.members(hint)):
+            return choosing(self, name, hint, said, absent)
         lazy = typing.get_origin(hint) is Lazy
         if lazy:
             hint, more = self.split(typing.get_args(hint)[0])
@@ -187,54 +186,6 @@ class Reader:
             upload=None if upload is None else upload.sort,
             extra={} if extra is None else dict(extra.options),
             match=self.match(hint, name),
-        )
-
-    def growing(self, name: str, hint: Any, said: list[Any], absent: bool) -> Input:
-        """`dict[str, T]`: an input that grows."""
-        key, value = typing.get_args(hint)
-        if key is not str:
-            self.fail(f"{name} is a dict, but not by name", f"Write `{name}: dict[str, ...]`.", got=hint)
-        word, port = self.only(said, Autogrow, name) or Autogrow(), self.only(said, Port, name) or Port()
-        single = name[:-1] if name.endswith("s") else name
-        if word.names and word.prefix:
-            self.fail(f"{name} grows by a prefix and by names too", "Keep one of the two.", got=word)
-        if not 0 <= word.min <= (len(word.names) or word.max):
-            self.fail(f"{name} needs more members than it may have", "Lower min, or raise max.", got=word)
-        prefix = None if word.names else word.prefix or single
-        return autogrow(
-            port.name or name,
-            self.input(prefix or single, value),
-            names=word.names,
-            prefix=prefix,
-            min=word.min,
-            max=word.max,
-            param=name,
-            required=not absent,
-            title=port.title,
-            tooltip=" ".join(s for s in said if isinstance(s, str)),
-        )
-
-    def choosing(self, name: str, hint: Any, said: list[Any], absent: bool) -> Input:
-        """A union of dataclasses: a choice that brings the fields of one of them."""
-        port = self.only(said, Port, name) or Port()
-        kinds: dict[str, Any] = {}
-        options: dict[str, list[Input]] = {}
-        for kind in self.members(hint):
-            if kind.choice in kinds:
-                self.fail(f"{name} has two choices called {kind.choice}", "Give each `choice` its own name.")
-            kinds[kind.choice] = kind
-            hints = typing.get_type_hints(kind, include_extras=True)
-            options[kind.choice] = [
-                self.input(field.name, hints[field.name], _default(field)) for field in dataclasses.fields(kind)
-            ]
-        return dynamic_combo(
-            port.name or name,
-            options,
-            make={key: _maker(kind) for key, kind in kinds.items()},
-            param=name,
-            required=not absent,
-            title=port.title,
-            tooltip=" ".join(s for s in said if isinstance(s, str)),
         )
 
     def range(self, name: str, socket: str, range_: Range | None) -> Range | None:
@@ -366,18 +317,6 @@ class Reader:
 def _template(variable: typing.TypeVar) -> str:
     """InputType -> input_type."""
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in variable.__name__).lstrip("_")
-
-
-def _is_mode(hint: Any) -> bool:
-    return dataclasses.is_dataclass(hint) and isinstance(getattr(hint, "choice", None), str)
-
-
-def _default(field: dataclasses.Field[Any]) -> Any:
-    return inspect.Parameter.empty if field.default is dataclasses.MISSING else field.default
-
-
-def _maker(kind: Any) -> Callable[[dict[str, Any]], Any]:
-    return lambda values: kind(**values)
 
 
 def _whole(value: float) -> int:
