@@ -51,7 +51,16 @@ class OneNet:
         self.model, self.residency = model, host.services[Residency]
         start, end = outside.timestep_percent_range
         self.use = ControlUse(handle, outside.cond_hint_original, outside.strength, start, end)
+        self.outside, self.sigma_at = outside, sigma_at
         self.chain = Running(self._call, sigma_at)
+
+    def _ready(self, x: Tensor) -> Tensor | None:
+        """The hint as a pack cut it for this state: packs that sample in tiles do."""
+        hint: Tensor | None = self.outside.cond_hint
+        factor: int = self.use.net.network.config.factor
+        if hint is None or hint.shape[-2:] != (x.shape[-2] * factor, x.shape[-1] * factor):
+            return None
+        return hint if len(hint) == len(x) else hint.expand(len(x), -1, -1, -1) if len(hint) == 1 else None
 
     def __call__(
         self, x: Tensor, t: Tensor, cond: Any, parts: int, before: Control | None
@@ -59,7 +68,10 @@ class OneNet:
         """The residuals of this net, those of the nets before it added."""
         model = self.model.effective
         batch = Batch(x, level_of(t), cond["c_crossattn"], (0,) * parts)
-        found = self.chain((self.use,), *Denoiser(model, None, self.residency).seen(batch))
+        hint, chain = self._ready(x), self.chain
+        if hint is not None:
+            chain = Running(lambda net, seen, whole, t, context: self._call(net, seen, hint, t, context), self.sigma_at)
+        found = chain((self.use,), *Denoiser(model, None, self.residency).seen(batch))
         if found is None or before is None:
             return before if found is None else found
         return added(before, found)

@@ -11,8 +11,11 @@ from collections.abc import MutableMapping
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
+from ...errors import Unsupported
+from ...models.blueprint import Blueprint, LatentFormat
 from ...models.handles import Model
 from ...models.layers.call import AttentionPatches, Call
+from ...models.weights import Weights
 from ...samplers.guides import Guiding, Plain
 from .guiding import CFG, OurMasking, guided
 from .inside import written
@@ -26,7 +29,6 @@ if TYPE_CHECKING:
 
     import torch
 
-    from ...models.blueprint import Blueprint
     from ..host import Host
 
 SAMPLING = "model_sampling"
@@ -94,11 +96,11 @@ def _name(value: Any) -> Any:
 
 
 def inward(host: Host, patcher: Any) -> Any:
-    """The model of a patcher; a patcher of a pack's own module stays what it is."""
+    """The model of a patcher; a patcher of a pack's own module that is no denoiser stays what it is."""
     from .runs import Steered
 
     if patcher.given is None:
-        return patcher
+        return own(host, patcher) if hasattr(patcher.model, "model_sampling") else patcher
     if patcher.first is not None:
         model, state = patcher.first
         if state == _state(patcher) and (patcher.keeps_nothing or isinstance(model.steered, Steered)):
@@ -106,6 +108,25 @@ def inward(host: Host, patcher: Any) -> Any:
     kept = patcher.copy()
     sampling = effective(host, kept).sampling
     return patcher.given.but(steered=Steered(host, kept, sampling), sampling=sampling)
+
+
+def own(host: Host, patcher: Any) -> Model:
+    """A model whose network is a pack's own. It can be sampled and guided; its weights are the pack's business."""
+    from .runs import Steered
+
+    kept = patcher.copy()
+    form = kept.get_model_object("latent_format")
+    scale, shift = getattr(form, "scale_factor", 1.0), getattr(form, "shift_factor", 0.0)
+    plain = isinstance(scale, int | float) and isinstance(shift, int | float)
+    latent = LatentFormat(form.latent_channels, scale if plain else 1.0, shift if plain else 0.0)
+    sampling = sampling_of(kept.get_model_object(SAMPLING), host.modules.load("comfy.model_sampling").CONST)
+    nothing = Blueprint("unet", _nobody, None, Weights({}))
+    kept.given = Model(nothing, latent, sampling, Guiding())
+    return kept.given.but(steered=Steered(host, kept, sampling))  # type: ignore[no-any-return]
+
+
+def _nobody(*_: Any, **__: Any) -> Any:
+    raise Unsupported("a network of a pack's own outside of a run", remedy="Use the pack's own nodes for that.")
 
 
 def again(host: Host, model: Model, steered: Any) -> Any:
@@ -127,7 +148,8 @@ def again(host: Host, model: Model, steered: Any) -> Any:
     if model.masking is not old.masking:
         _masking(host, made, model)
     made.given = model.but(steered=None)
-    made.parts = ((INSIDE, model.unet),)
+    if made.parts:
+        made.parts = ((INSIDE, model.unet),)
     remember(made, model)
     return made
 
@@ -142,6 +164,8 @@ def _weights(host: Host, patcher: Any, old: Model, model: Model) -> None:
     """What became of the weights in nodes of ours, added to what foreign ones did."""
     if model.unet is old.unet:
         return
+    if not patcher.parts:
+        raise Unsupported("changes of the weights of a pack's own network", remedy="Use the pack's own nodes for that.")
     same = model.unet.weights.content == old.unet.weights.content
     count = len(old.unet.patches)
     if not same or model.unet.patches[:count] != old.unet.patches:

@@ -11,7 +11,7 @@ from ...models.custom import Noise, SamplerChoice
 from ...models.denoiser import Canvas
 from ...models.guider import Guider, Pair
 from ...models.handles import Model
-from ...models.sampling import Result, fitted, out_of_model
+from ...models.sampling import Result, fitted
 from ...models.values import Conditioning, Latent
 from ...samplers.integrate import Ask, Estimates, Sampler, Step
 from ...samplers.path import Path
@@ -49,7 +49,7 @@ def conducted(
             on_step(Step(index, total, sigmas[min(index, len(sigmas) - 1)], x, denoised))
 
     chosen = sampler.theirs if isinstance(sampler, TheirSampler) else host.border.outward(SamplerChoice(sampler))
-    with interruptible(theirs, before):
+    with interruptible(theirs, before), torch.no_grad():
         out = theirs.sample(
             first, start, chosen, levels, denoise_mask=latent.noise_mask, callback=callback, disable_pbar=True,
             seed=noise.seed,
@@ -57,7 +57,8 @@ def conducted(
     done = latent.with_samples(out.float().cpu())
     if last is None:
         return Result(done, done)
-    return Result(done, latent.with_samples(out_of_model(last, form).float().cpu()))
+    believed = theirs.model_patcher.model.process_latent_out(last.to(torch.float32))
+    return Result(done, latent.with_samples(believed.cpu()))
 
 
 @contextmanager

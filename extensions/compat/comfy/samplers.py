@@ -14,6 +14,14 @@ import comfy.model_sampling
 import comfy.patcher_extension
 import comfy.sampler_helpers
 import torch
+from comfy._areas import (  # noqa: F401 - packs look for them here
+    CondObj,
+    can_concat_cond,
+    cond_cat,
+    cond_equal_size,
+    get_area_and_mult,
+    pre_run_control,
+)
 from comfy._schedules import (  # noqa: F401 - packs look for them here
     SCHEDULER_HANDLERS,
     SchedulerHandler,
@@ -36,6 +44,8 @@ if TYPE_CHECKING:
 HOST: Host
 
 
+AREA = get_area_and_mult
+
 # --- one level -------------------------------------------------------------------------------------------
 
 
@@ -48,6 +58,9 @@ def calc_cond_batch(model, conds, x_in, timestep, model_options):
 
 
 def _calc_cond_batch(model, conds, x_in, timestep, model_options):
+    if get_area_and_mult is not AREA:  # a pack's own, which may leave entries out, and change what they hold
+        own = get_area_and_mult
+        conds = [found and [one for one in found if own(one, x_in, timestep) is not None] for found in conds]
     return evaluating.blended(model, conds, x_in, timestep, model_options)
 
 
@@ -163,11 +176,9 @@ def process_conds(model, noise, conds, device, latent_image=None, denoise_mask=N
         for name, found in made.items():
             for entry in found:
                 told = {**entry, "noise": noise, "device": device, "prompt_type": name, "latent_image": latent_image}
-                entry["model_conds"] = {**model.extra_conds(**told), **entry["model_conds"]}
+                entry["model_conds"] |= model.extra_conds(**told)
     for found in made.values():
-        for entry in found:
-            if "control" in entry:
-                entry["control"].pre_run(model, levels.levels.percent_to_sigma)
+        pre_run_control(model, found)
     return made
 
 

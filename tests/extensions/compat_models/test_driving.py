@@ -254,3 +254,67 @@ def test_names_that_a_pack_adds_stand_in_our_menus(world: World) -> None:
     chosen = SamplerChoice(sampler_of("euler"))
     ours = sampler_custom_advanced(Noise(5), guider, chosen, sigmas, EMPTY, world.ctx)
     assert torch.equal(made, ours.output.samples)
+
+
+def test_a_network_of_a_packs_own_is_sampled_by_our_nodes(world: World) -> None:
+    """A family that only a pack knows: its configuration, its network, its own things told to it; KSampler and our
+    guidance around them."""
+    from carrara.nodes.sampling import rescale_cfg
+
+    pack = worlds.foreign(
+        world.host,
+        """
+        import torch
+        import comfy.conds, comfy.latent_formats, comfy.model_base, comfy.model_management, comfy.model_patcher
+        import comfy.supported_models_base
+
+        class Net(torch.nn.Module):
+            def __init__(self, width, device=None):
+                super().__init__()
+                self.scale = torch.nn.Parameter(torch.full((width, 1, 1), 0.3, device=device))
+
+            def forward(self, x, timesteps, context=None, control=None, transformer_options={}, push=None):
+                told = context.mean(dim=(1, 2))[:, None, None, None] + push
+                return x * self.scale + told + timesteps[:, None, None, None] / 1000
+
+        class Family(comfy.supported_models_base.BASE):
+            latent_format = comfy.latent_formats.SD15
+
+        class Model(comfy.model_base.BaseModel):
+            def extra_conds(self, **kwargs):
+                out = super().extra_conds(**kwargs)
+                out["push"] = comfy.conds.CONDRegular(torch.full((1, 1, 1, 1), 0.5))
+                return out
+
+        def load():
+            config = Family({"width": 4})
+            config.unet_config = {"width": 4}
+            model = Model(config, comfy.model_base.ModelType.V_PREDICTION, "cpu", Net)
+            device = comfy.model_management.get_torch_device()
+            return comfy.model_patcher.ModelPatcher(model, device, torch.device("cpu"))
+        """,
+        "family_pack",
+    )
+    patcher = pack.load()
+    model = rescale_cfg(world.host.border.inward(patcher, "MODEL"), 0.5)
+    made = world.sampled(model, cfg=3.0)
+    from test_patching_nodes import Hand
+
+    hand = Hand(world)
+
+    def predict(x: torch.Tensor, s: float, text: torch.Tensor) -> torch.Tensor:
+        t = (hand.table.log() - torch.tensor(s).log()).abs().argmin() / 1000
+        out = x / (s * s + 1) ** 0.5 * 0.3 + text.mean() + 0.5 + t
+        return x / (s * s + 1) - out * s / (s * s + 1) ** 0.5
+
+    def rescaled(x: torch.Tensor, c: torch.Tensor, u: torch.Tensor, s: float) -> torch.Tensor:
+        root = (s * s + 1) ** 0.5
+        v_c, v_u = ((x / root**2 - e) * root / s for e in (c, u))
+        v = v_u + 3.0 * (v_c - v_u)
+        scaled = v * v_c.std(dim=(1, 2, 3), keepdim=True) / v.std(dim=(1, 2, 3), keepdim=True)
+        return x / root**2 - (0.5 * scaled + 0.5 * v) * s / root
+
+    hand.predict, hand.cfg = predict, rescaled
+    expected = hand.run()
+    assert float((made - expected).abs().max() / expected.std()) < 1e-5
+    assert isinstance(world.out(model), type(patcher)) and world.out(model).model is patcher.model
