@@ -46,9 +46,15 @@ def failure(error: BaseException, entry: Path) -> Failure:
             top = one.name.partition(".")[0]
             lacks[f"package {DISTRIBUTIONS.get(top, top)}"] = None
     if isinstance(error, ImportError) and not any(isinstance(one, Missing) for one in _chain(error)):
-        lacks.update(dict.fromkeys(f"package {name}" for name in required(entry)))
+        named = {_plain(name) for name in lacks}
+        lacks.update({f"package {name}": None for name in required(entry) if _plain(f"package {name}") not in named})
     said = f"it called sys.exit({error})" if isinstance(error, SystemExit) else f"{type(error).__name__}: {error}"
     return Failure(said, _where(error, entry), tuple(lacks), "".join(traceback.format_exception(error)).strip())
+
+
+def _plain(name: str) -> str:
+    """pip and Python write the same package in two ways."""
+    return name.lower().replace("_", "-")
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
