@@ -36,17 +36,27 @@ class Asyncs:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._inside: AbstractContextManager[Any] | None = None
 
     def start(self, coroutine: Coroutine[Any, Any, Any], scope: Scope = nullcontext) -> None:
-        """Run it. scope: entered around the thread, if it is not there yet."""
+        """Run it. scope: entered on the thread for good, as soon as it is more than nothing."""
         import asyncio
 
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                threading.Thread(target=_serve, args=(self._loop, scope), name="carrara-async", daemon=True).start()
+                threading.Thread(target=_serve, args=(self._loop,), name="carrara-async", daemon=True).start()
                 weakref.finalize(self, self._loop.call_soon_threadsafe, self._loop.stop)
+        self._loop.call_soon_threadsafe(self._enter, scope)
         asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+
+    def _enter(self, scope: Scope) -> None:
+        """On the loop's thread. A library may have been loaded since the last time, and a scope come with it."""
+        if self._inside is None:
+            entered = scope()
+            if not isinstance(entered, nullcontext):
+                entered.__enter__()
+                self._inside = entered
 
     def call(self, function: Callable[[], Any]) -> None:
         """Call it on the loop's thread, if there is one."""
@@ -54,12 +64,11 @@ class Asyncs:
             self._loop.call_soon_threadsafe(function)
 
 
-def _serve(loop: asyncio.AbstractEventLoop, scope: Scope) -> None:
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
     import asyncio
 
     asyncio.set_event_loop(loop)
-    with scope():
-        loop.run_forever()
+    loop.run_forever()
     loop.close()
 
 

@@ -283,6 +283,26 @@ def test_what_async_nodes_hold_on_to_serves_the_next_run_too() -> None:
         assert engine.run(made, targets=["x"]).values["x"] == (list(range(6)),)
 
 
+def test_async_nodes_are_inside_the_scope_once_there_is_one() -> None:
+    from contextlib import contextmanager, nullcontext
+
+    inside: list[str] = []
+
+    @contextmanager
+    def scope() -> Any:
+        inside.append(threading.current_thread().name)
+        yield
+
+    scopes: list[Any] = [nullcontext]
+    engine = Executor(TOYS, scope=lambda: scopes[-1]())
+    made = graph(x=("Slow", {"value": 1}))
+    engine.run(made, targets=["x"])
+    scopes.append(scope)
+    for _ in range(2):
+        engine.run(made, targets=["x"])
+    assert inside.count("carrara-async") == 1
+
+
 def test_workers_run_side_by_side() -> None:
     meeting = threading.Barrier(3, timeout=30)
 
