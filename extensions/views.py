@@ -229,7 +229,8 @@ class Proxies:
             )
         ecosystem = self._program_file(Path(str(location)))
         if ecosystem is not None and not Path(str(location)).is_file():
-            return importlib.machinery.ModuleSpec(name, Borrowed(self._space, ecosystem), origin=str(location))
+            loader = Borrowed(self._space, ecosystem)
+            return importlib.machinery.ModuleSpec(name, loader, origin=str(location))
         return self._space.spec(name, str(location), submodule_search_locations)
 
     def _program_file(self, location: Path) -> str | None:
