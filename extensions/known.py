@@ -80,6 +80,7 @@ def status(dotted: str) -> Status:
         return Status.UNINSTALLED
     if dotted in REMOVED or module in REMOVED:
         return Status.REMOVED
-    if known_module(dotted) or name in names(module):
+    owner, _, kind = module.rpartition(".")
+    if known_module(dotted) or name in names(module) or kind in names(owner):
         return Status.PLANNED
     return Status.UNKNOWN
