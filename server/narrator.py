@@ -57,6 +57,7 @@ class Narrator:
         self._states: dict[str, dict[str, Any]] = {}
         self._executed: list[str] = []
         self._told = 0.0
+        self._looked = ""
         wish = job.extra.get("preview_method")
         self._method = wish if wish in METHODS else studio.method
 
@@ -107,7 +108,8 @@ class Narrator:
             case events.NodeProgress():
                 self._progress(event)
             case events.NodeFinished():
-                self._studio.settle()
+                if event.node == self._looked:
+                    self._studio.settle()
                 self._timed(self._type(_real(event)), event.seconds)
                 self._executed.append(event.node)
                 if event.ui:
@@ -117,7 +119,8 @@ class Narrator:
                 data = self._error(_real(event), "ExecutionBlocked", event.message, [], {})
                 self._send("execution_error", data)
             case events.NodeFailed():
-                self._studio.settle()
+                if event.node == self._looked:
+                    self._studio.settle()
                 self._state(event, "error")
                 self._failed(_real(event), event.error, event.inputs)
 
@@ -128,6 +131,7 @@ class Narrator:
         client = self.job.client
         if event.preview is None or self._method == "none" or client is None:
             return
+        self._looked = event.node
         about = self._identity(event) | {"image_type": "image/jpeg"}
         self._studio.develop(event.preview, self._method, lambda picture: self._to.show(client, about, picture))
 
