@@ -31,7 +31,7 @@ from .executor.spec import Catalog, Listing
 from .executor.store import Store
 from .executor.validate import Checked
 from .executor.views import object_info
-from .extensions.packs import Pack, entries, installed
+from .extensions.packs import Absent, Pack, entries, installed
 from .folders import cache_folder, data_folder, listed, own_models
 from .models.codec import TensorCodec, sizeof
 from .models.compute import Compute
@@ -166,17 +166,21 @@ class Engine:
 
     def _load_packs(self, folders: list[Path]) -> None:
         """Packs of these folders and installed ones join the catalogue. Their machinery is imported only for some."""
-        points = installed()
-        if not points and not any(entries(folders)):
+        points, found = installed(), any(entries(folders))
+        if not points and not found:
             return
-        from .extensions.loader import load
-        from .extensions.menus import TheirMenus
+        from .extensions.installed import Roll, load_installed
 
-        self.host, self.packs, self.catalogue = load(
-            folders, points, self.services, self.catalogue, lambda: self.catalogue, self.files.temp_dir
-        )
-        if self.host is not None:
+        roll = Roll(self.catalogue)
+        self.packs = load_installed(points, roll)
+        if found:
+            from .extensions.loader import load
+            from .extensions.menus import TheirMenus
+
+            self.host, packs = load(folders, roll, self.services, lambda: self.catalogue, self.files.temp_dir)
+            self.packs = [*map(roll.kept, self.packs), *packs]
             self.services = self.host.services = {**self.services, Menus: TheirMenus(self.host)}
+        self.catalogue = self.catalogue.plus(roll.nodes.values(), Absent(self.packs, {*self.catalogue, *roll.nodes}))
 
     def __enter__(self) -> Self:
         return self

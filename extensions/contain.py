@@ -11,7 +11,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,13 +34,16 @@ class Outcome:
     error: BaseException | None = None
 
 
-def bounded(work: Callable[[], Any], seconds: float, name: str) -> Outcome:
-    """Do foreign work on a thread of its own; `sys.exit` and every exception end only that."""
+def bounded(work: Callable[[], Any], seconds: float, name: str, *, loop: bool = True) -> Outcome:
+    """Do foreign work on a thread of its own; `sys.exit` and every exception end only that.
+
+    loop: there is an event loop to be found.
+    """
     outcome: list[Outcome] = []
 
     def body() -> None:
         try:
-            with _loop():
+            with _loop() if loop else nullcontext():
                 outcome.append(Outcome(work()))
         except BaseException as error:  # SystemExit among them: the pack is over, the program is not
             outcome.append(Outcome(error=error))

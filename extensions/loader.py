@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import blake2b
-from importlib.metadata import EntryPoint
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import ModuleType
 from typing import Any
 
-from ..executor.spec import Catalog, NodeSpec, Services, spec_of
+from ..executor.spec import Catalog, NodeSpec, Services
 from ..nodes.store import KINDS, Files
 from . import v3
 from .classic import Origin
@@ -23,10 +22,10 @@ from .declared import promised
 from .failure import failure
 from .host import Host
 from .imports import Space
-from .packs import Absent, Pack, entries
+from .installed import Roll, own, seconds
+from .packs import Pack, entries
 from .webs import webs
 
-SECONDS = 60.0
 PRESTARTUP = "prestartup_script.py"
 
 
@@ -45,23 +44,13 @@ class Found:
         return next(iter(self.sorts)) if len(self.sorts) == 1 else "mixed" if self.sorts else ""
 
 
-def seconds() -> float:
-    """How long a pack may take to be imported."""
-    return float(os.environ.get("CARRARA_PACK_SECONDS") or SECONDS)
-
-
 def load(
-    folders: list[Path],
-    points: Iterable[EntryPoint],
-    services: Services,
-    builtin: Catalog,
-    catalogue: Callable[[], Catalog],
-    spare: Path,
-) -> tuple[Host, list[Pack], Catalog]:
-    """A host with these packs in it, and the catalogue they make with the built-in nodes.
+    folders: list[Path], roll: Roll, services: Services, catalogue: Callable[[], Catalog], spare: Path
+) -> tuple[Host, list[Pack]]:
+    """A host with the packs of these folders in it; their nodes go to the roll.
 
-    catalogue: gives that catalogue later. The folder that holds `custom_nodes` stands for the program's own; where no
-    folder is called that, `spare` does.
+    catalogue: gives the engine's nodes later. The folder that holds `custom_nodes` stands for the program's own; where
+    no folder is called that, `spare` does.
     """
     places = [folder.parent if (folder / "__init__.py").is_file() else folder for folder in folders]
     base = next((place.absolute().parent for place in places if place.name == "custom_nodes"), spare)
@@ -69,27 +58,21 @@ def load(
     if files is not None:
         for kind in KINDS:
             files.root(kind).mkdir(parents=True, exist_ok=True)  # packs list them while they are read
-    # Installed packs are typed nodes: they need none of the modules that a ComfyUI in this process has itself.
-    host = Host(services, catalogue, base=base, beside=not any(entries(folders)))
-    loader = Loader(host, builtin)
-    packs = loader.load(folders, points)
-    return host, packs, builtin.plus(loader.nodes.values(), Absent(packs, {*builtin, *loader.nodes}))
+    host = Host(services, catalogue, base=base)
+    return host, Loader(host, roll).load(folders)
 
 
 class Loader:
-    """Loads packs into a host. builtin: the nodes that no pack may replace."""
+    """Loads packs into a host, and their nodes into a roll."""
 
-    def __init__(self, host: Host, builtin: Mapping[str, NodeSpec], limit: float | None = None) -> None:
+    def __init__(self, host: Host, roll: Roll, limit: float | None = None) -> None:
         self.host = host
-        self.builtin = builtin
+        self.roll = roll
         self.limit = seconds() if limit is None else limit
         self.token = os.urandom(3).hex()
-        self.owners: dict[str, str] = {}  # id -> pack that gave it last
-        self.names: dict[str, str] = {}  # id or alias -> id
-        self.nodes: dict[str, NodeSpec] = {}
 
-    def load(self, folders: Iterable[Path | str], installed: Iterable[EntryPoint] = ()) -> list[Pack]:
-        """Every pack of these folders, prestartup scripts first, and the installed ones."""
+    def load(self, folders: Iterable[Path | str]) -> list[Pack]:
+        """Every pack of these folders, prestartup scripts first."""
         places = [Path(folder) for folder in folders]
         self.host.folders[:] = places
         found = list(entries(places))
@@ -100,14 +83,9 @@ class Loader:
                 trouble = self.prestart(spaces[entry], entry)
                 if trouble:
                     troubles[entry] = trouble
-        packs = [self.installed(point) for point in installed]
-        packs += [self.pack(entry, spaces[entry], troubles.get(entry, "")) for entry in found]
-        kept = [
-            replace(pack, nodes=tuple(node for node in pack.nodes if self.owners[node.id] == pack.name))
-            for pack in packs
-        ]
-        self.host.packs[:] = kept
-        return kept
+        packs = [self.pack(entry, spaces[entry], troubles.get(entry, "")) for entry in found]
+        self.host.packs[:] = map(self.roll.kept, packs)
+        return list(self.host.packs)
 
     def space(self, entry: Path) -> Space:
         """Names of the pack's own, told apart from those of an equally named pack, and of another engine's."""
@@ -148,29 +126,6 @@ class Loader:
             return replace(base, reason="it declares no nodes", promised=promised(entry), notes=tuple(notes))
         return replace(base, nodes=nodes, left_out=left_out, sort=found.sort, webs=folders,
                        notes=tuple(notes))  # fmt: skip
-
-    def installed(self, point: EntryPoint) -> Pack:
-        """A distribution's nodes: of a module, or of a function that gives them."""
-        notes: list[str] = []
-        begun = time.perf_counter()
-        name = point.dist.name if point.dist is not None else point.name
-
-        def work() -> tuple[Path, list[NodeSpec]]:
-            given = point.load()
-            place = Path(getattr(given, "__file__", None) or ".")
-            made = given() if callable(given) and not isinstance(given, ModuleType) else own(given)
-            return place, [replace(spec_of(one), module=name) for one in made]
-
-        with contained(notes):
-            ran = bounded(work, self.limit, f"pack {name}")
-        took = time.perf_counter() - begun
-        if ran.error is not None:
-            why = failure(ran.error, Path(point.value))
-            return Pack(name, Path(point.value), reason=why.reason, lacks=why.lacks, traceback=why.traceback,
-                        seconds=took, notes=tuple(notes))  # fmt: skip
-        place, specs = ran.value
-        nodes, left_out = self.admit(name, Found(specs, sorts={"own"}), notes)
-        return Pack(name, place, nodes, entry=name, sort="own", left_out=left_out, seconds=took, notes=tuple(notes))
 
     # --- reading -------------------------------------------------------------------------------------------
 
@@ -225,33 +180,10 @@ class Loader:
         return v3.spec_of(kind, self.host, origin.pack, origin.entry, id, title, origin.stamp)
 
     def admit(self, pack: str, found: Found, notes: list[str]) -> tuple[tuple[NodeSpec, ...], dict[str, str]]:
-        """Let nodes in: built-in names stay, those of earlier packs give way."""
-        left_out = dict(found.left_out)
-        nodes: list[NodeSpec] = []
-        for spec in found.nodes:
-            taken = next((name for name in spec.ids if name in self.builtin), None)
-            if taken is not None:
-                left_out[spec.id] = f"{taken} is a built-in node's name"
-                continue
-            earlier = self.owners.get(spec.id)
-            if earlier not in (None, pack):
-                notes.append(f"{spec.id} replaces the one of {earlier}")
-            if any(self.names.get(name, spec.id) != spec.id for name in spec.aliases):
-                spec = replace(spec, aliases=())
-            self.names.update(dict.fromkeys(spec.ids, spec.id))
-            self.owners[spec.id] = pack
-            self.nodes[spec.id] = spec
-            nodes.append(spec)
+        nodes, refused = self.roll.admit(pack, found.nodes, notes)
         here = {spec.id for spec in nodes}
         self.host.publish({id: kind for id, kind in found.classes.items() if id in here}, found.titles)
-        return tuple(nodes), left_out
-
-
-def own(module: ModuleType) -> list[NodeSpec]:
-    """Nodes declared with @carrara.node in a pack's modules and named in its first one."""
-    found = [one for one in vars(module).values() if isinstance(one, FunctionType)]
-    inside = [one for one in found if one.__module__.startswith(module.__name__)]
-    return [spec_of(one) for one in inside if isinstance(getattr(one, "__carrara_node__", None), NodeSpec)]
+        return nodes, {**found.left_out, **refused}
 
 
 def stamp(entry: Path) -> str:

@@ -19,6 +19,7 @@ import worlds
 from carrara.engine import Engine
 from carrara.errors import UnknownNode
 from carrara.extensions.host import Host
+from carrara.extensions.installed import Roll
 from carrara.extensions.loader import Loader
 from carrara.extensions.packs import Pack
 
@@ -37,7 +38,7 @@ def load(folder: Path, limit: float = 20, **sources: str) -> dict[str, Pack]:
     """Packs of these texts, loaded into a host of their own."""
     for name, text in sources.items():
         worlds.write(folder / "custom_nodes" / name, {"__init__.py": text})
-    loader = Loader(worlds.host(folder), {}, limit)
+    loader = Loader(worlds.host(folder), Roll({}), limit)
     return {pack.name: pack for pack in loader.load([folder / "custom_nodes"])}
 
 

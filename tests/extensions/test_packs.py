@@ -128,6 +128,7 @@ def test_an_installed_distribution_gives_nodes(tmp_path: Path, monkeypatch: pyte
     )
     monkeypatch.syspath_prepend(tmp_path / "site")
     with engine(tmp_path) as made:
+        assert made.host is None  # only packs of folders need one
         assert made.run({"1": node("Eleven")}).values["1"] == (11,)
         assert made.object_info("Eleven")["Eleven"]["python_module"] == "custom_nodes.some-pack"
         assert "no_such_module_here" in pack(made, "broken-pack").reason
