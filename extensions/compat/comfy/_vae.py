@@ -17,6 +17,7 @@ from ....models.layouts import canonical
 from ....models.residency import Residency
 from ...patchers import network
 from ...patchers.memory import weights_of
+from ...patchers.telling import Telling
 
 if TYPE_CHECKING:
     from ...host import Host
@@ -67,9 +68,10 @@ class FirstStage(torch.nn.Module):
         return self.network.named_modules(*args, **kwargs)
 
 
-class VAE:
+class VAE(Telling):
     """sd: tensors of an autoencoder, in a layout that is known. `handle`: the value of ours."""
 
+    known_as = "comfy.sd.VAE"
     working_dtypes = (torch.bfloat16, torch.float32)
 
     def __init__(self, sd=None, device=None, config=None, dtype=None, metadata=None, handle=None):

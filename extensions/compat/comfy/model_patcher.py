@@ -13,6 +13,7 @@ import torch
 from ...patchers import guiding, handles, network, options, weights
 from ...patchers.kept import Kept
 from ...patchers.options import Hooked
+from ...patchers.telling import Telling
 
 if TYPE_CHECKING:
     from ...host import Host
@@ -48,10 +49,11 @@ def string_to_seed(data):
     return comfy.utils.string_to_seed(data)
 
 
-class ModelPatcher(Hooked, Kept):
+class ModelPatcher(Hooked, Kept, Telling):
     """model: what is patched. given: the handle it was made from. parts: (beginning of the keys, blueprint) of each
     network of ours in it; none for a module of a pack's own."""
 
+    known_as = "comfy.model_patcher.ModelPatcher"
     given = first = made = weights_uuid = None
     parts = ()
 

@@ -32,6 +32,7 @@ from comfy._schedules import (  # noqa: F401 - packs look for them here
     normal_scheduler,
     simple_scheduler,
 )
+from comfy.sampler_helpers import get_mask_aabb  # noqa: F401
 
 from ....samplers.names import SAMPLERS as NAMES
 from ...patchers import conds as entries
@@ -165,6 +166,15 @@ def sampler_object(name):
 # --- guiders ---------------------------------------------------------------------------------------------
 
 
+def encode_model_conds(model_function, conds, noise, device, prompt_type, **kwargs):
+    """Entries with what a model wants to be told beside the state."""
+    made = []
+    for entry in conds:
+        told = {**entry, "noise": noise, "device": device, "prompt_type": prompt_type, **kwargs}
+        made.append({**entry, "model_conds": {**entry["model_conds"], **model_function(**told)}})
+    return made
+
+
 def process_conds(model, noise, conds, device, latent_image=None, denoise_mask=None, seed=None, latent_shapes=None):
     """Lists of entries by name, made ready for a run."""
     latent = noise if latent_image is None else latent_image
@@ -173,10 +183,9 @@ def process_conds(model, noise, conds, device, latent_image=None, denoise_mask=N
         conds, getattr(model, "handle", None), levels, comfy.conds, HOST.border, latent, denoise_mask
     )
     if getattr(model, "handle", None) is None and hasattr(model, "extra_conds"):
+        more = {"latent_image": latent_image, "denoise_mask": denoise_mask, "seed": seed}
         for name, found in made.items():
-            for entry in found:
-                told = {**entry, "noise": noise, "device": device, "prompt_type": name, "latent_image": latent_image}
-                entry["model_conds"] |= model.extra_conds(**told)
+            made[name] = encode_model_conds(model.extra_conds, found, noise, device, name, **more)
     for found in made.values():
         pre_run_control(model, found)
     return made

@@ -19,6 +19,7 @@ from ....models.layouts import canonical
 from ....nodes import loaders
 from ...patchers import texts
 from ...patchers.memory import weights_of
+from ...patchers.telling import Telling
 
 if TYPE_CHECKING:
     from ...host import Host
@@ -57,9 +58,10 @@ class CLIPType(Enum):
     FLUX2 = 25
 
 
-class CLIP:
+class CLIP(Telling):
     """A text encoder. `layer_idx`: -1 the last layer, -2 the one before, ...; None: the model's own."""
 
+    known_as = "comfy.sd.CLIP"
     handle = None
 
     def __init__(

@@ -356,3 +356,20 @@ def test_a_pack_may_run_the_network_of_a_controlnet_itself(world: World) -> None
     expected = replace(world, positive=ours.positive, negative=ours.negative).sampled(world.model)
     made = replace(world, positive=theirs[0], negative=theirs[1]).sampled(world.model)
     assert float((made - expected).abs().max() / expected.std()) < 1e-5
+
+
+def test_an_attribute_that_is_not_there_names_itself_and_the_pack(world: World) -> None:
+    pack = worlds.foreign(
+        world.host,
+        """
+        def ask(model):
+            assert not hasattr(model, "nothing_like_it")
+            return model.clone().set_something_new(1)
+        """,
+        "curious_pack",
+    )
+    asked = r"curious_pack asks for comfy\.model_patcher\.ModelPatcher\.set_something_new"
+    with pytest.raises(AttributeError, match=asked):
+        pack.ask(world.out(world.model))
+    with pytest.raises(Unsupported, match=r"comfy\.sd\.CLIP\.conjure"):
+        _ = world.out(world.clip).conjure
