@@ -43,6 +43,13 @@ class View(ModuleType):
         return sorted({*dir(self.__dict__["__real__"]), *self.__dict__})
 
 
+class Streams(View):
+    """`sys` of a pack: what it writes to standard output goes to standard error, wherever that leads by then."""
+
+    def __getattr__(self, name: str) -> Any:
+        return sys.stderr if name in ("stdout", "__stdout__") else super().__getattr__(name)
+
+
 class Words(ModuleType):
     """`builtins` of a pack: what it plants there stands in its own modules."""
 
@@ -172,10 +179,8 @@ class Proxies:
             "modules": Seen(self._space),
             "path": list(sys.path),
             "argv": [self._program()],
-            "stdout": sys.stderr,
-            "__stdout__": sys.stderr,
         }
-        return View(sys, own)
+        return Streams(sys, own)
 
     def _program(self) -> str:
         return str(self._space.host.base / "main.py")

@@ -135,3 +135,13 @@ def test_modules_within_modules(tmp_path: Path) -> None:
     source = "import comfy, server\nfrom nodes import *\nseen = (server.uuid, comfy.os, torch, np, MAX_RESOLUTION)"
     module = worlds.foreign(host, source)
     assert [getattr(one, "__name__", one) for one in module.seen] == ["uuid", "os", "torch", "numpy", 16384]
+
+
+def test_a_packs_standard_output_is_standard_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    module = worlds.foreign(
+        worlds.host(tmp_path), "import sys\ndef say(text):\n    sys.stdout.write(text)\n    print(text)"
+    )
+    for text in ("first", "second"):
+        module.say(text)
+        said = capsys.readouterr()
+        assert (said.out, said.err) == ("", f"{text}{text}\n")
