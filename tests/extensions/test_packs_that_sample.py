@@ -214,3 +214,57 @@ def test_a_pack_that_samples_in_tiles_cuts_the_hint_itself(tmp_path: Path, folde
         assert torch.equal(other[..., :6], apart[..., :6])
         assert float((other[..., 6:] - apart[..., 6:]).abs().max() / expected.std()) > 1e-4
         assert made.run({"1": node("Started")}).values["1"][0] > 0
+
+
+BLOCKS = """
+    import gguf
+    import torch
+    import comfy.sd, comfy.utils
+    import folder_paths
+
+    EIGHT = gguf.GGMLQuantizationType.Q8_0
+
+    class Packed(torch.Tensor):
+        def __new__(cls, values, **more):
+            return super().__new__(cls, values)
+
+        def __init__(self, values, tensor_type, tensor_shape):
+            self.tensor_type, self.tensor_shape = tensor_type, tensor_shape
+
+        @property
+        def shape(self):
+            return self.tensor_shape
+
+        def detach(self):
+            return self
+
+    class FewBits:
+        INPUT_TYPES = classmethod(lambda cls: {"required": {"packed": ("BOOLEAN", {})}})
+        RETURN_TYPES, FUNCTION, CATEGORY = ("MODEL",), "go", "wild"
+        def go(self, packed):
+            found = comfy.utils.load_torch_file(folder_paths.get_full_path("checkpoints", "tiny.safetensors"))
+            start, made = "model.diffusion_model.", {}
+            for key, value in found.items():
+                if key.startswith(start):
+                    if value.ndim == 2 and value.shape[1] % 32 == 0:
+                        blocks = gguf.quants.quantize(value.numpy(), EIGHT)
+                        plain = torch.from_numpy(gguf.quants.dequantize(blocks, EIGHT))
+                        held = {"tensor_type": EIGHT, "tensor_shape": value.shape}
+                        value = Packed(torch.from_numpy(blocks), **held) if packed else plain
+                    made[key.removeprefix(start)] = value
+            return (comfy.sd.load_diffusion_model_state_dict(made),)
+
+    NODE_CLASS_MAPPINGS = {"FewBits": FewBits}
+"""
+
+
+def test_a_network_whose_tensors_a_pack_holds_in_few_bits(tmp_path: Path, folder: Path) -> None:
+    """As GGUF packs hold them: bytes, with the kind of their blocks and the shape they stand for."""
+    pytest.importorskip("gguf")
+    with with_models(tmp_path, folder, BLOCKS) as made:
+        packed, plain = (
+            latent(made, graph(["10", 0]) | {"10": node("FewBits", packed=packed)}) for packed in (True, False)
+        )
+        whole = latent(made, graph(["1", 0]))
+    assert torch.equal(packed, plain)
+    assert 0 < float((packed - whole).abs().max() / whole.std()) < 0.05
