@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ...errors import Unsupported
 from ...models.batching import Job
 from ...models.conds import Grid, Part, weight_map
 from ...models.denoiser import Batch, Evaluator
@@ -99,6 +100,10 @@ class Caller:
     def _inside(self, entries: Sequence[Entry], sides: list[int]) -> dict[str, Any]:
         """Options of their own for this call, so that patches may write into them."""
         hooks = entries[0].get("hooks")
+        if getattr(hooks, "hooks", None):
+            raise Unsupported("changes of weights during a run", got="hooks", remedy="Sample without them.")
+        if entries[0].get("gligen") is not None:
+            raise Unsupported("boxes for GLIGEN on a conditioning", got="gligen", remedy="Sample without it.")
         more = {} if self.patcher is None else self.patcher.apply_hooks(hooks=hooks) or {}
         inside = merged(more, self.options.get("transformer_options", {})) if more else copied(
             self.options.get("transformer_options", {})

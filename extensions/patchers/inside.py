@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ...errors import Unsupported
 from ...models.layers.attention import attention
 from ...models.layers.call import AttentionPatches, Call, Site
 
@@ -30,6 +31,7 @@ LISTS = {
 }  # fmt: skip
 """The ecosystem's name of a place -> ours."""
 ATTENTIONS = ("attn1", "attn2")
+LAYERS = "forward_timestep_embed_patch"
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +69,8 @@ FORMS: Mapping[str, type[Ours]] = {"emb_patch": OurEmbedding, "middle_block_afte
 def call_of(options: Options) -> Call | None:
     """The patches of these options; None where there are none, which costs nothing in the network."""
     lists: Mapping[str, Iterable[Any]] = options.get("patches", {})
+    if lists.get(LAYERS):
+        raise Unsupported("patches in the place of single layers", got=LAYERS, remedy="Sample without that node.")
     replaced: Mapping[str, Mapping[Any, Any]] = options.get("patches_replace", {})
     places: dict[str, Any] = {
         ours: tuple(_read(theirs, patch) for patch in lists[theirs])

@@ -280,3 +280,51 @@ def test_a_wrapper_that_changes_nothing_changes_nothing(world: World, sampler: s
     model = world.host.border.inward(patcher, "MODEL")
     assert model.steered is not None
     assert torch.equal(world.sampled(model, sampler_name=sampler), world.sampled(world.model, sampler_name=sampler))
+
+
+def test_another_attention_in_every_place(world: World) -> None:
+    patcher = world.out(world.model).clone()
+    seen: list[object] = []
+
+    def override(func: Any, q: Tensor, k: Tensor, v: Tensor, heads: int, *rest: Any, **more: Any) -> Tensor:
+        seen.append(more["transformer_options"]["cond_or_uncond"])
+        done: Tensor = func(q, k, v * 0.5, heads, *rest, **more)
+        return done
+
+    patcher.model_options["transformer_options"]["optimized_attention_override"] = override
+    hand = Hand(world)
+    with torch.no_grad():
+        weights = [a.to_v.weight for _, _, b in blocks(hand.net) for a in (b.attn1, b.attn2)]
+        for weight in weights:
+            weight.mul_(0.5)
+        expected = hand.run()
+        for weight in weights:
+            weight.mul_(2.0)
+    close(world.sampled(world.host.border.inward(patcher, "MODEL")), expected)
+    assert len(seen) == 3 * len(weights) and all(sorted(sides) == [0, 1] for sides in seen)  # type: ignore[call-overload]
+
+
+def test_the_time_embedding_and_what_patches_tell_one_another(world: World) -> None:
+    """A patch early in an evaluation writes into the options; one later on reads it."""
+    patcher = world.out(world.model).clone()
+
+    def embed(emb: Tensor, channels: int, options: dict[str, Any]) -> Tensor:
+        assert channels == 32 and options["original_shape"] == [2, 4, 8, 8]
+        options["factor"] = 1.25
+        return emb * 0.5
+
+    def block(h: Tensor, options: dict[str, Any]) -> Tensor:
+        return h * options["factor"] if options["block"] == ("input", 0) else h
+
+    patcher.set_model_emb_patch(embed)
+    patcher.set_model_input_block_patch(block)
+    hand = Hand(world)
+    first, emb = hand.net.input_blocks[0][0], hand.net.time_embed
+    undo = [
+        first.register_forward_hook(lambda m, a, out: out * 1.25),
+        emb.register_forward_hook(lambda m, a, out: out * 0.5),
+    ]
+    expected = hand.run()
+    for handle in undo:
+        handle.remove()
+    close(world.sampled(world.host.border.inward(patcher, "MODEL")), expected)
