@@ -25,12 +25,17 @@ WIDGETS = frozenset({"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"})
 
 @dataclass(frozen=True, eq=False)
 class Origin:
-    """Where a node class comes from. entry: the pack's file or folder name."""
+    """Where a node class comes from. entry: the pack's file or folder name. home: what editors group it by."""
 
     host: Host
     pack: str
     entry: str
     stamp: str = ""
+    home: str = ""
+
+    @property
+    def module(self) -> str:
+        return self.home or f"custom_nodes.{self.entry}"
 
 
 def spec_of(id: str, kind: type, origin: Origin, title: str | None = None) -> NodeSpec:
@@ -74,7 +79,7 @@ def spec_of(id: str, kind: type, origin: Origin, title: str | None = None) -> No
         validate=_hook(kind, "VALIDATE_INPUTS", caller),
         reads=_hook(kind, "IS_CHANGED", caller),
         needs=Hook(caller.needs, frozenset(), True, classic=True) if lazy else None,
-        info=lambda services: listing(id, kind, title or id, origin.entry),
+        info=lambda services: listing(id, kind, title or id, origin.module),
         module=origin.entry,
     )
 

@@ -126,6 +126,12 @@ class Host:
         self._webs |= set(new)
         return {name: folder for name, folder in new.items() if folder.is_dir()}
 
+    def core(self) -> dict[str, type]:
+        """The core's node classes, once a pack has asked for their list."""
+        nodes = self.modules.loaded().get("nodes")
+        listed = {} if nodes is None else vars(nodes).get("NODE_CLASS_MAPPINGS", {})
+        return {id: listed[id] for id in sorted(self._core) if id in listed}
+
     def planted(self) -> dict[str, type]:
         """Node classes that packs put into the list of all node classes themselves."""
         nodes = self.modules.loaded().get("nodes")

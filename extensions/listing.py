@@ -169,7 +169,7 @@ def _name(socket: Any) -> str:
     return socket if isinstance(socket, str) else "COMBO"
 
 
-def listing(id: str, kind: Any, title: str, entry: str) -> dict[str, Any]:
+def listing(id: str, kind: Any, title: str, module: str) -> dict[str, Any]:
     """The class's entry in /object_info, its options passed on as they are."""
     types = kind.INPUT_TYPES()
     returns = kind.RETURN_TYPES if hasattr(kind, "RETURN_TYPES") else ()
@@ -182,7 +182,7 @@ def listing(id: str, kind: Any, title: str, entry: str) -> dict[str, Any]:
         "name": id,
         "display_name": title,
         "description": getattr(kind, "DESCRIPTION", ""),
-        "python_module": f"custom_nodes.{entry}",
+        "python_module": module,
         "category": getattr(kind, "CATEGORY", "sd"),
         "output_node": getattr(kind, "OUTPUT_NODE", False) is True,
     }

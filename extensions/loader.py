@@ -84,8 +84,17 @@ class Loader:
                 if trouble:
                     troubles[entry] = trouble
         packs = [self.pack(entry, spaces[entry], troubles.get(entry, "")) for entry in found]
+        self.core()
         self.host.packs[:] = map(self.roll.kept, packs)
         return list(self.host.packs)
+
+    def core(self) -> None:
+        """Core node classes that no node of ours stands behind, as far as packs have asked for the core's list."""
+        mine = {id: kind for id, kind in self.host.core().items() if id not in self.roll.builtin}
+        for id, kind in mine.items():
+            found = Found()
+            self.classes({id: kind}, {}, Origin(self.host, "", "comfy_extras", home=kind.__module__), found)
+            self.roll.admit("", found.nodes, [])
 
     def space(self, entry: Path) -> Space:
         """Names of the pack's own, told apart from those of an equally named pack, and of another engine's."""
@@ -173,7 +182,7 @@ class Loader:
         found.sorts.add("V3" if v3.is_v3(kind) else "classic")
 
     def classic(self, kind: Any, origin: Origin, id: str, title: str | None) -> NodeSpec:
-        kind.RELATIVE_PYTHON_MODULE = f"custom_nodes.{origin.entry}"
+        kind.RELATIVE_PYTHON_MODULE = origin.module
         return classic_spec(id, kind, origin, title)
 
     def schema(self, kind: Any, origin: Origin, id: str | None = None, title: str | None = None) -> NodeSpec:

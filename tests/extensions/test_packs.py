@@ -297,3 +297,11 @@ def test_results_of_every_shape(tmp_path: Path) -> None:
         assert run("Many", "[None, None, 'third']")[2] == "third"
         assert made.object_info("Many")["Many"]["output"] == ["*"]
         assert not made.check({"1": node("Many", how="[1, 2, 3]"), "2": node("Two", how=["1", 2])})
+
+
+def test_core_nodes_that_only_packs_bring(tmp_path: Path) -> None:
+    """Where a pack asks for the core's classes, those that no node of ours stands behind are nodes too."""
+    with engine(tmp_path, asking="import nodes\nNODE_CLASS_MAPPINGS = {}") as made:
+        info = made.object_info("ImageUpscaleWithModel")["ImageUpscaleWithModel"]
+        assert info["python_module"] == "comfy_extras.nodes_upscale_model"
+        assert [p.name for p in made.packs] == ["asking"]
