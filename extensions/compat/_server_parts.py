@@ -112,6 +112,7 @@ class App:
 
     def __init__(self, routes: Routes) -> None:
         self.router = Router(routes)
+        self.middlewares: list[Any] = []  # taken, and not asked
 
     def add_routes(self, routes: Iterable[Any]) -> None:
         self.router.add_routes(routes)

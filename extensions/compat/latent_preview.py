@@ -11,6 +11,7 @@ import folder_paths
 import torch
 import torch.nn.functional as F
 from comfy.cli_args import LatentPreviewMethod, args
+from comfy.taesd.taesd import TAESD
 from PIL import Image
 from torch import Tensor
 
@@ -93,8 +94,6 @@ def get_previewer(device: Any, latent_format: Any) -> LatentPreviewer | None:
 
 def _tiny(device: Any, latent_format: Any) -> LatentPreviewer | None:
     """A decoder out of the folder `vae_approx`, if one is there."""
-    from comfy.taesd.taesd import TAESD
-
     stem = getattr(latent_format, "taesd_decoder_name", None)
     found = [name for name in folder_paths.get_filename_list("vae_approx") if stem and name.startswith(stem)]
     if not found:

@@ -268,3 +268,40 @@ def test_a_network_whose_tensors_a_pack_holds_in_few_bits(tmp_path: Path, folder
         whole = latent(made, graph(["1", 0]))
     assert torch.equal(packed, plain)
     assert 0 < float((packed - whole).abs().max() / whole.std()) < 0.05
+
+
+MERGES = """
+    import comfy.sd, comfy.utils
+    import folder_paths
+    from comfy_extras.nodes_model_merging import ModelMergeBlocks, ModelMergeSimple
+
+    def network(scale=lambda key: 1.0):
+        found = comfy.utils.load_torch_file(folder_paths.get_full_path("checkpoints", "tiny.safetensors"))
+        start = "model.diffusion_model."
+        kept = {key.removeprefix(start): value for key, value in found.items() if key.startswith(start)}
+        return comfy.sd.load_diffusion_model_state_dict({k: v * scale(k) for k, v in kept.items()})
+
+    class Merged(ModelMergeBlocks):
+        INPUT_TYPES = classmethod(lambda cls: {"required": {"model": ("MODEL",), "how": ("STRING", {})}})
+        FUNCTION = "go"
+        def go(self, model, how):
+            if how == "blocks":
+                return self.merge(model, network(lambda key: 1.1), **{"input_blocks.": 0.5, "input_blocks.1": 0.75})
+            if how == "simple":
+                return ModelMergeSimple().merge(model, network(lambda key: 1.1), 0.75)
+            first = how == "by hand, blocks"
+            return (network(lambda key: 1.05 if first and not key.startswith("input_blocks.1") else 1.025),)
+
+    NODE_CLASS_MAPPINGS = {"Merged": Merged}
+"""
+
+
+@pytest.mark.parametrize("how", ["simple", "blocks"])
+def test_a_pack_that_merges_models(tmp_path: Path, folder: Path, how: str) -> None:
+    """Shares of weights, whole and by the part of the network, against a network with such weights."""
+    with with_models(tmp_path, folder, MERGES) as made:
+        merged, by_hand = (
+            latent(made, graph(["10", 0]) | {"10": node("Merged", model=["1", 0], how=said)})
+            for said in (how, f"by hand, {how}")
+        )
+    assert float((merged - by_hand).abs().max() / by_hand.std()) < 1e-4

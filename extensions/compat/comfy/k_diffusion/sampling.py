@@ -12,6 +12,7 @@ from .....samplers import sigmas as more
 from .....samplers.noise import Iid
 from .....samplers.table import rows
 from ....patchers import functions
+from . import utils  # noqa: F401 - packs look for it here
 from .utils import append_dims
 
 
