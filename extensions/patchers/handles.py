@@ -87,8 +87,8 @@ def remember(patcher: Any, model: Model) -> None:
 
 
 def _state(patcher: Any) -> Any:
-    names = {name: id(value) for name, value in patcher.object_patches.items()}
-    return patcher.patches_uuid, names, patcher.keeps_nothing, signature(patcher.model_options, _name)
+    stores = patcher.object_patches, patcher.stores, patcher.model_options
+    return patcher.patches_uuid, *(signature(store, _name) for store in stores)
 
 
 def _name(value: Any) -> Any:
@@ -103,7 +103,7 @@ def inward(host: Host, patcher: Any) -> Any:
         return own(host, patcher) if hasattr(patcher.model, "model_sampling") else patcher
     if patcher.first is not None:
         model, state = patcher.first
-        if state == _state(patcher) and (patcher.keeps_nothing or isinstance(model.steered, Steered)):
+        if state == _state(patcher):
             return model
     kept = patcher.copy()
     sampling = effective(host, kept).sampling

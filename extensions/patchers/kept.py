@@ -40,10 +40,10 @@ class Kept:
         self.injections = {key: list(found) for key, found in other.injections.items()}
 
     @property
-    def keeps_nothing(self) -> bool:
-        stores = (self.callbacks, self.wrappers)
-        empty = not any(functions for table in stores for keys in table.values() for functions in keys.values())
-        return empty and not (self.attachments or self.additional_models or self.injections)
+    def stores(self) -> dict[str, Any]:
+        """All that is kept, by name."""
+        names = ("callbacks", "wrappers", "attachments", "additional_models", "injections")
+        return {name: getattr(self, name) for name in names}
 
     # --- callbacks and wrappers ---------------------------------------------------------------------------
 

@@ -373,3 +373,22 @@ def test_an_attribute_that_is_not_there_names_itself_and_the_pack(world: World) 
         pack.ask(world.out(world.model))
     with pytest.raises(Unsupported, match=r"comfy\.sd\.CLIP\.conjure"):
         _ = world.out(world.clip).conjure
+
+
+def test_whatever_is_hung_on_a_model_that_has_something_already_counts(world: World) -> None:
+    inward = world.host.border.inward
+    first = world.out(world.model).clone()
+    first.add_wrapper("apply_model", lambda executor, *args, **kwargs: executor(*args, **kwargs) * 0.9)
+    once = inward(first, "MODEL")
+    assert inward(world.out(once).clone(), "MODEL") is once
+    second = world.out(once).clone()
+    second.add_wrapper("apply_model", lambda executor, *args, **kwargs: executor(*args, **kwargs) * 0.5)
+    twice = inward(second, "MODEL")
+    assert twice is not once
+    both = world.out(world.model).clone()
+    both.add_wrapper("apply_model", lambda executor, *args, **kwargs: executor(*args, **kwargs) * 0.45)
+    made, expected = world.sampled(twice), world.sampled(inward(both, "MODEL"))
+    assert float((made - expected).abs().max() / expected.std()) < 1e-5
+    third = world.out(once).clone()
+    third.set_attachments("mine", object())
+    assert inward(third, "MODEL") is not once
