@@ -22,7 +22,7 @@ def strip(pictures: Any, side: int) -> Any:
     return np.concatenate([cv2.resize(p, (side, side), interpolation=cv2.INTER_AREA) for p in pictures], axis=1)
 
 
-def sheet(rows: Sequence[tuple[str, Any]], path: Path, side: int = 64, columns: int = 3, label: int = 190) -> None:
+def sheet(rows: Sequence[tuple[str, Any]], path: Path, side: int = 64, columns: int = 3, label: int = 215) -> None:
     """Rows of pictures with a line of text before each, in columns; WebP."""
     from PIL import Image, ImageDraw, ImageFont
 
