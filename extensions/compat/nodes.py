@@ -264,4 +264,5 @@ for _made in (KSampler, KSamplerAdvanced, SaveImage, PreviewImage, LoadImage, Lo
     _replace(_made)
 globals().update(_MODULES["nodes"])
 
+import comfy_extras.nodes_model_merging  # noqa: E402  # stands in the tables too
 import comfy_extras.nodes_upscale_model  # noqa: E402, F401  # stands in the tables too

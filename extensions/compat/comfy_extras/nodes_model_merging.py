@@ -94,7 +94,7 @@ class CLIPMergeSimple(_Merging):
 
 
 add(ModelMergeSimple, "ModelMergeSimple")
-add(ModelSubtract, "ModelMergeSubtract")
-add(ModelAdd, "ModelMergeAdd")
+add(ModelSubtract, "ModelMergeSubtract", "ModelMergeSubtract")
+add(ModelAdd, "ModelMergeAdd", "ModelMergeAdd")
 add(ModelMergeBlocks, "ModelMergeBlocks")
 add(CLIPMergeSimple, "CLIPMergeSimple")
