@@ -139,3 +139,16 @@ def test_a_package_that_the_reference_brings_is_told_when_it_is_used(
         assert made.run({"1": node("Other")}).values["1"] == ("fine",)
         with pytest.raises(NodeFailed, match=r"psutil.virtual_memory.*not installed"):
             made.run({"1": node("Memory")})
+
+
+def test_core_classes_that_a_pack_builds_on_are_not_its_nodes(tmp_path: Path) -> None:
+    source = """
+        from comfy_extras.nodes_model_merging import ModelMergeBlocks
+
+        class Mine(ModelMergeBlocks):
+            CATEGORY = "wild"
+
+        NODE_CLASS_MAPPINGS = {"Mine": Mine}
+    """
+    with engine(tmp_path, wild=source) as made:
+        assert [kind.id for kind in pack(made, "wild").nodes] == ["Mine"]
