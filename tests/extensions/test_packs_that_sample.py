@@ -305,3 +305,33 @@ def test_a_pack_that_merges_models(tmp_path: Path, folder: Path, how: str) -> No
             for said in (how, f"by hand, {how}")
         )
     assert float((merged - by_hand).abs().max() / by_hand.std()) < 1e-4
+
+
+INSIDE = """
+    class Inside:
+        RETURN_TYPES, FUNCTION, CATEGORY = ("IMAGE", "IMAGE"), "go", "wild"
+        @classmethod
+        def INPUT_TYPES(cls):
+            return {"required": {"vae": ("VAE",), "image": ("IMAGE",), "times": ("INT", {})}}
+        def go(self, vae, image, times):
+            plain = vae.encode(image), vae.decode(vae.encode(image))
+            for part in (vae.first_stage_model.encoder, vae.first_stage_model.decoder):
+                before, part.forward = part.forward, lambda x, work=part.forward: work(x) * times
+            return (vae.encode(image) - plain[0] * times, vae.decode(plain[0]) - plain[1])
+
+    NODE_CLASS_MAPPINGS = {"Inside": Inside}
+"""
+
+
+def test_a_pack_that_replaces_parts_of_an_autoencoder(tmp_path: Path, folder: Path) -> None:
+    with with_models(tmp_path, folder, INSIDE) as made:
+        asked = {
+            "1": node("CheckpointLoaderSimple", ckpt_name="tiny.safetensors"),
+            "2": node("EmptyImage", width=64, height=64, batch_size=2, color=0x4080C0),
+        }
+        once, twice = (
+            made.run(asked | {"3": node("Inside", vae=["1", 2], image=["2", 0], times=n)}, targets=["3"]).values["3"]
+            for n in (1, 2)
+        )
+    assert max(float(part.abs().max()) for part in once) < 1e-5
+    assert float(twice[1].abs().max()) > 1e-3

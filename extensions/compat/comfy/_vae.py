@@ -117,10 +117,25 @@ class VAE(Telling):
 
     # --- the work -----------------------------------------------------------------------------------------
 
+    def _reached(self, name):
+        """The method of the network that a pack has reached into, which may have changed there; None where none has."""
+        held = self.first_stage_model.__dict__.get("held")
+        if held is None:
+            return None
+        residency, work = HOST.services[Residency], getattr(held.net, name)
+        return lambda x: residency.call(work, x.to(residency.device, self.vae_dtype)).float().cpu()
+
     def decode(self, samples_in, vae_options=None):
+        reached = self._reached("decode")
+        if reached is not None:
+            return autoencode.to_picture(torch.cat([reached(item) for item in samples_in.split(1)]))
         return autoencode.decode(self.handle, samples_in, HOST.services[Residency])
 
     def encode(self, pixel_samples):
+        reached = self._reached("encode")
+        if reached is not None:
+            pixels = autoencode.to_network(self.handle, self._coloured(pixel_samples))
+            return torch.cat([reached(item) for item in pixels.split(1)])
         return autoencode.encode(self.handle, self._coloured(pixel_samples), HOST.services[Residency])
 
     def decode_tiled(self, samples, tile_x=None, tile_y=None, overlap=None, tile_t=None, overlap_t=None):
