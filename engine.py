@@ -14,7 +14,6 @@ import tempfile
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -39,7 +38,7 @@ from .models.menus import Menus
 from .models.residency import Residency
 from .models.services import KINDS, Models
 from .nodes.catalog import catalogue
-from .nodes.store import Files
+from .nodes.store import Files, Names
 from .result import Pulled, Result, unreadable
 
 if TYPE_CHECKING:
@@ -50,18 +49,6 @@ Workflow = str | os.PathLike[str] | Mapping[str, Any] | Builder | Graph
 MEMORY_CACHE = 2 << 30
 RESULTS_VERSION = "1"
 """Raised when a change of the engine itself changes results; stored ones are then not used."""
-
-
-@dataclass(frozen=True)
-class Names:
-    """What combo inputs may name: model files, and pictures or latents in the input folder."""
-
-    models: Models
-    files: Files
-
-    def choices(self, kind: str) -> tuple[str, ...] | None:
-        found = self.files.choices(kind)
-        return self.models.list(kind) if found is None else found
 
 
 class Infos(Mapping[str, Any]):

@@ -17,8 +17,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import ascii_lowercase
+from typing import TYPE_CHECKING
 
 from ..errors import InputError, PathEscape, StorageError
+
+if TYPE_CHECKING:
+    from ..models.services import Models
 
 KINDS = ("input", "output", "temp")
 _COMMON = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"}
@@ -258,6 +262,18 @@ def _part(folder: Path, data: bytes) -> Path:
         part.unlink(missing_ok=True)
         raise
     return part
+
+
+@dataclass(frozen=True)
+class Names:
+    """What combo inputs may name: model files, and pictures or latents in the input folder."""
+
+    models: Models
+    files: Files
+
+    def choices(self, kind: str) -> tuple[str, ...] | None:
+        found = self.files.choices(kind)
+        return self.models.list(kind) if found is None else found
 
 
 def _claim(part: Path, path: Path) -> bool:

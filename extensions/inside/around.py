@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,7 +12,7 @@ from ...executor.spec import Context, Listing
 from ...models.compute import Compute
 from ...models.residency import Residency
 from ...models.services import EMBEDDED, Models
-from ...nodes.store import Files
+from ...nodes.store import Files, Names
 from .given import Given, given_pictures
 
 
@@ -27,18 +26,6 @@ class Engine(Protocol):
     def read(self, workflow: Any, overrides: Mapping[str, Any] | None = None) -> Any: ...
 
     def run(self, workflow: Any, overrides: Mapping[str, Any] | None = None, **how: Any) -> Any: ...
-
-
-@dataclass(frozen=True)
-class Names:
-    """What lists of files show."""
-
-    models: Models
-    files: Files
-
-    def choices(self, kind: str) -> tuple[str, ...] | None:
-        found = self.files.choices(kind)
-        return self.models.list(kind) if found is None else found
 
 
 class Inside(Mapping[type, Any]):
