@@ -216,13 +216,18 @@ def test_ctrl_c_is_exit_code_130_and_leaves_nothing_half_written(tmp_path: Path)
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=os.environ | {"CARRARA_CACHE": str(tmp_path / "cache")},
+        # As under a terminal: what runs in the background may have been told to ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     for _ in range(600):
         if mark.exists():
             break
         time.sleep(0.1)
     program.send_signal(signal.SIGINT)
-    out, err = program.communicate(timeout=60)
+    try:
+        out, err = program.communicate(timeout=60)
+    finally:
+        program.kill()
     assert program.returncode == 130, err
     assert last_line(out.decode())["status"] == "interrupted"
     assert not list(tmp_path.rglob("*.part"))
