@@ -70,6 +70,8 @@ def _files(folder: Path) -> Handler:
 class Router:
     """The ways of aiohttp's router to add a route."""
 
+    frozen = False  # a route may come at any time
+
     def __init__(self, routes: Routes) -> None:
         self._routes = routes
 
