@@ -95,6 +95,17 @@ STREAMS: dict[Any, Any] = {}
 VAE_DTYPES = [torch.float32]
 OOM_EXCEPTION = (torch.OutOfMemoryError, OutOfMemory)
 """What `except` takes when memory runs out: the device's error, and ours that says more."""
+in_training = False
+
+
+def is_oom(e: BaseException) -> bool:
+    return isinstance(e, OOM_EXCEPTION)
+
+
+def raise_non_oom(e: BaseException) -> None:
+    """For handlers that try again with less."""
+    if not is_oom(e):
+        raise e
 
 
 # --- devices -------------------------------------------------------------------------------------------------

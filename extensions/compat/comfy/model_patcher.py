@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import comfy.lora
 import torch
 
+from ....errors import Unsupported
 from ...patchers import guiding, handles, network, options, weights
 from ...patchers.kept import Kept
 from ...patchers.options import Hooked
@@ -159,6 +160,27 @@ class ModelPatcher(Hooked, Kept, Telling):
             return {key: tensor for part in found for key, tensor in part}
         state = self.model.state_dict()
         return {key: value for key, value in state.items() if filter_prefix is None or key.startswith(filter_prefix)}
+
+    def merged(self):
+        """Key -> weight with the patches in it."""
+        made = {}
+        for key, ((weight, _), *changes) in self.get_key_patches().items():
+            done = comfy.lora.calculate_weight(changes, weight.float().clone(), key) if changes else weight
+            made[key] = done.to(weight.dtype)
+        return made
+
+    def state_dict_for_saving(self, clip_state_dict=None, vae_state_dict=None, clip_vision_state_dict=None):
+        """`merged` under the names of a checkpoint, with the tensors of other parts under theirs."""
+        if clip_vision_state_dict:
+            raise Unsupported("image encoders inside a checkpoint")
+        made = {f"model.{key}": value for key, value in self.merged().items()}
+        for key, value in (clip_state_dict or {}).items():
+            made["cond_stage_model." + key.replace("clip_l.", "")] = value
+        return made | {f"first_stage_model.{key}": value for key, value in (vae_state_dict or {}).items()}
+
+    def set_model_compute_dtype(self, dtype):
+        """What `get_dtype_inference` says; the number format networks run in is the engine's choice."""
+        self.add_object_patch("manual_cast_dtype", dtype)
 
     def calculate_weight(self, patches, weight, key, intermediate_dtype=torch.float32):
         return comfy.lora.calculate_weight(patches, weight, key, intermediate_dtype=intermediate_dtype)

@@ -245,18 +245,9 @@ def load_text_encoder_state_dicts(
 
 def save_checkpoint(output_path, model, clip=None, vae=None, clip_vision=None, metadata=None, extra_keys=None):
     """One file with all parts, patches merged in."""
-    parts = [(model, "model.")]
-    if clip is not None:
-        parts.append((clip.patcher, "cond_stage_model."))
+    texts = None if clip is None else clip.patcher.merged()
     tensors = dict(extra_keys or {})
-    for patcher, prefix in parts:
-        for key, entries in patcher.get_key_patches().items():
-            (weight, _), *changes = entries
-            name = key.replace("clip_l.", "") if prefix.startswith("cond") else key
-            done = comfy.lora.calculate_weight(changes, weight.float().clone(), key) if changes else weight
-            tensors[prefix + name] = done.to(weight.dtype)
-    if vae is not None:
-        tensors |= {f"first_stage_model.{key}": value for key, value in vae.get_sd().items()}
+    tensors |= model.state_dict_for_saving(texts, None if vae is None else vae.get_sd())
     tensors = {key: value.detach().contiguous().cpu() for key, value in tensors.items()}
     comfy.utils.save_torch_file(tensors, output_path, metadata=metadata)
 

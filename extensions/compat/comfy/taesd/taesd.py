@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,28 @@ from torch import Tensor, nn
 from .....models.load import open_weights
 from .....models.vae.taesd import Clamp, TAESDConfig, TAESDDecoder, TAESDEncoder
 
-__all__ = ["TAESD", "Clamp", "Decoder", "Encoder"]
+__all__ = ["TAESD", "Block", "Clamp", "Decoder", "Encoder", "conv"]
+
+
+def conv(n_in: int, n_out: int, **kwargs: Any) -> nn.Conv2d:
+    return nn.Conv2d(n_in, n_out, 3, padding=1, **kwargs)
+
+
+class Block(nn.Module):
+    """Three convolutions beside a skip. use_midblock_gn: a normalized pointwise branch before them."""
+
+    def __init__(self, n_in: int, n_out: int, use_midblock_gn: bool = False) -> None:
+        super().__init__()
+        self.conv = nn.Sequential(conv(n_in, n_out), nn.ReLU(), conv(n_out, n_out), nn.ReLU(), conv(n_out, n_out))
+        self.skip = nn.Identity() if n_in == n_out else nn.Conv2d(n_in, n_out, 1, bias=False)
+        self.pool: nn.Module | None = None
+        if use_midblock_gn:
+            wide, narrow = nn.Conv2d(n_in, 4 * n_in, 1, bias=False), nn.Conv2d(4 * n_in, n_in, 1, bias=False)
+            self.pool = nn.Sequential(wide, nn.GroupNorm(4, 4 * n_in), nn.ReLU(), narrow)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x if self.pool is None else x + self.pool(x)
+        return torch.relu(self.conv(x) + self.skip(x))
 
 
 def Encoder(latent_channels: int = 4) -> nn.Module:

@@ -52,6 +52,7 @@ def _plain(
     return attend(q, k, v, heads, mask, skip_reshape, skip_output_reshape)
 
 
+attention_pytorch.__wrapped__ = _plain
 attention_basic = attention_split = attention_sub_quad = attention_pytorch
 optimized_attention = optimized_attention_masked = attention_pytorch
 REGISTERED_ATTENTION_FUNCTIONS = {
