@@ -127,9 +127,11 @@ def _one(
     if form == "set":
         return tensors[0].to(weight).clone()  # type: ignore[no-any-return]
     if form in ("diff", "model_as_lora"):
+        if strength == 0.0:  # packs scale a weight by a change of nothing: {key: (None,)}, 0.0, scale
+            return weight
         diff = tensors[0].to(weight)
         diff = diff - bare.to(weight) if form == "model_as_lora" else diff
-        if strength == 0.0 or diff.shape != weight.shape:
+        if diff.shape != weight.shape:
             return weight
         return weight + (then or _same)(strength * diff)  # type: ignore[no-any-return]
     if form in FORMS:

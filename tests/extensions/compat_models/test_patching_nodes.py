@@ -328,3 +328,17 @@ def test_the_time_embedding_and_what_patches_tell_one_another(world: World) -> N
     for handle in undo:
         handle.remove()
     close(world.sampled(world.host.border.inward(patcher, "MODEL")), expected)
+
+
+def test_a_change_of_nothing_scales_a_weight(world: World) -> None:
+    """`add_patches({key: (None,)}, 0.0, scale)`: as if the weight had been written anew, that many times as large."""
+    foreign = world.out(world.clip)
+    state = foreign.patcher.model_state_dict()
+    keys = [key for key in state if "self_attn.q_proj" in key]
+    assert keys
+    scaled, written = foreign.clone(), foreign.clone()
+    scaled.add_patches(dict.fromkeys(keys, (None,)), 0.0, 3.0)
+    written.add_patches({key: ("set", (state[key] * 3.0,)) for key in keys}, 1.0, 1.0)
+    found, expected, plain = (clip.encode_from_tokens(clip.tokenize("the cat")) for clip in (scaled, written, foreign))
+    assert torch.allclose(found, expected, atol=1e-6)
+    assert not torch.allclose(found, plain, atol=1e-4)
