@@ -33,6 +33,7 @@ REMEDIES: Mapping[Status, str] = {
 REMOVED = frozenset(
     {
         "comfy.k_diffusion.external",
+        "comfy_extras.chainner_models.types",
         "comfy.samplers.CFGNoisePredictor",
         "comfy.sd.load_controlnet",
         "comfy.sample.prepare_mask",

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_how_things_stand_with_a_name() -> None:
     assert status("comfy.sd.load_controlnet") is Status.REMOVED
     assert status("comfy.k_diffusion.external.CompVisDenoiser") is Status.REMOVED
+    assert status("comfy_extras.chainner_models.types.PyTorchModel") is Status.REMOVED
     assert status("comfy.text_encoders.t5.T5") is Status.PLANNED
     assert status("comfy.text_encoders.t5") is Status.PLANNED
     assert status("torchvision.ops.nms") is Status.UNINSTALLED
