@@ -58,10 +58,15 @@ class Around:
 
 
 def classic_class(
-    spec: NodeSpec, around: Around, *, name: str = "", function: str = "run", order: Sequence[str] = ()
+    spec: NodeSpec, around: Around, *, name: str = "", function: str = "run", order: Sequence[str] = (),
+    otherwise: Sequence[tuple[str, Any]] = (),
 ) -> type:
-    """function: name of the method. order: input names as the method takes them, if not in the spec's order."""
-    face = Face(spec, around, function, (*order, *(i.name for i in spec.inputs if i.name not in order)))
+    """function: name of the method. order: input names as the method takes them, if not in the spec's order.
+
+    otherwise: (input name, what the method takes if not given it), where the spec has no default.
+    """
+    names = (*order, *(i.name for i in spec.inputs if i.name not in order))
+    face = Face(spec, around, function, names, dict(otherwise))
     members: dict[str, Any] = {
         "__module__": spec.module,
         "__doc__": spec.description,
@@ -102,6 +107,7 @@ class Face:
     around: Around
     function: str
     order: tuple[str, ...]
+    otherwise: Mapping[str, Any]
 
     # --- what it says of itself ----------------------------------------------------------------------------
 
@@ -220,6 +226,8 @@ class Face:
                 out[port.param] = self._argument(port, left.pop(port.name))
             elif port.has_default:
                 out[port.param] = self._argument(port, port.default)
+            elif port.name in self.otherwise:
+                out[port.param] = self._argument(port, self.otherwise[port.name])
             elif port.lazy and needed:
                 out[port.param] = self._lazy(port, None)
             elif needed:

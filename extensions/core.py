@@ -16,22 +16,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Row:
-    """One class. order: inputs as the method takes them, where the editor's order differs. name: if not the id."""
+    """One class. order: inputs as the method takes them, where the editor's order differs. name: if not the id.
+
+    otherwise: what the method takes for an input it is not given, where the node itself has no default.
+    """
 
     id: str
     function: str
     order: tuple[str, ...] = ()
     name: str = ""
+    otherwise: tuple[tuple[str, str], ...] = ()
 
 
 def _rows(text: str) -> tuple[Row, ...]:
-    """Lines `id[=class] method [inputs...]`; several ids with one method may share a line: `id|id method`."""
+    """Lines `id[=class] method [input[=otherwise]...]`; ids with one method may share a line: `id|id method`."""
     found = []
     for line in text.strip().splitlines():
-        ids, function, *order = line.split()
+        ids, function, *inputs = line.split()
+        order = tuple(word.partition("=")[0] for word in inputs)
+        otherwise = tuple((word.partition("=")[0], word.partition("=")[2]) for word in inputs if "=" in word)
         for one in ids.split("|"):
             id, _, name = one.partition("=")
-            found.append(Row(id.replace("~", " "), function, tuple(order), name))
+            found.append(Row(id.replace("~", " "), function, order, name, otherwise))
     return tuple(found)
 
 
@@ -57,7 +63,8 @@ CORE: Mapping[str, tuple[Row, ...]] = {
         LoraLoaderModelOnly load_lora_model_only
         VAELoader load_vae
         UNETLoader load_unet
-        CLIPLoader|DualCLIPLoader load_clip
+        CLIPLoader load_clip clip_name type=stable_diffusion
+        DualCLIPLoader load_clip
         ControlNetLoader load_controlnet
         ControlNetApply|ControlNetApplyAdvanced apply_controlnet
         EmptyLatentImage|EmptyImage generate
@@ -235,7 +242,9 @@ def core_classes(host: Host, catalogue: Mapping[str, NodeSpec]) -> Iterator[tupl
 
 
 def _made(spec: NodeSpec, around: Around, row: Row, module: str) -> type:
-    made = classic_class(spec, around, name=row.name, function=row.function, order=row.order)
+    made = classic_class(
+        spec, around, name=row.name, function=row.function, order=row.order, otherwise=row.otherwise
+    )
     made.__module__ = module
     return made
 

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 import worlds
 from PIL import Image
 
-from carrara.errors import Interrupted, PathEscape, Unsupported
+from carrara.errors import Interrupted, ModelNotFound, PathEscape, Unsupported
 from carrara.executor.spec import Context
 from carrara.extensions.calling import calling
 from carrara.extensions.core import CORE
@@ -61,6 +61,17 @@ def test_the_table_names_the_modules_of_the_reference(shared: Path) -> None:
     listed = {row.id: module for module, rows in CORE.items() for row in rows}
     assert {id: peer[id]["module"] for id in listed} == listed
     assert set(catalogue()) & set(peer) <= set(listed), "a node of the reference has no row in CORE"
+
+
+def test_a_text_encoder_is_asked_for_without_saying_what_for(nodes: ModuleType) -> None:
+    """The method has a value for the type, the node has none: the file is looked for, and that is what fails."""
+    with pytest.raises(ModelNotFound, match="absent"):
+        nodes.CLIPLoader().load_clip("absent.safetensors")
+    with pytest.raises(Unsupported):
+        nodes.CLIPLoader().load_clip("absent.safetensors", "flux2")
+    with pytest.raises(TypeError, match="type"):
+        nodes.DualCLIPLoader().load_clip("absent.safetensors", "other.safetensors")
+    assert "default" not in nodes.CLIPLoader.INPUT_TYPES()["required"]["type"][-1]
 
 
 def test_called_as_packs_call_them(nodes: ModuleType) -> None:
