@@ -40,7 +40,8 @@ PACK = """
         return web.Response(text="more")
 
     it.app.add_routes([web.post("/mine/more", more), web.static("/mine/files", here)])
-    it.app.router.add_get("/mine/again", more)
+    if not it.app.router.frozen:
+        it.app.router.add_get("/mine/again", more)
 
     def count(prompt):
         return {**prompt, "count": prompt.get("count", 0) + 1}
