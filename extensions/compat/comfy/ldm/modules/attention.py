@@ -35,31 +35,6 @@ def get_attn_precision(attn_precision, current_dtype):
     return attn_precision
 
 
-def attention_pytorch(
-    q, k, v, heads, mask=None, attn_precision=None, skip_reshape=False, skip_output_reshape=False, **kwargs
-):  # fmt: skip
-    """q, k, v: b n heads·d, or b heads n d where `skip_reshape`."""
-    override = (kwargs.get("transformer_options") or {}).get("optimized_attention_override")
-    if override is not None:
-        more = {"attn_precision": attn_precision, "skip_reshape": skip_reshape}
-        return override(_plain, q, k, v, heads, mask=mask, **more, skip_output_reshape=skip_output_reshape, **kwargs)
-    return attend(q, k, v, heads, mask, skip_reshape, skip_output_reshape)
-
-
-def _plain(
-    q, k, v, heads, mask=None, attn_precision=None, skip_reshape=False, skip_output_reshape=False, **kwargs
-):  # fmt: skip
-    return attend(q, k, v, heads, mask, skip_reshape, skip_output_reshape)
-
-
-attention_pytorch.__wrapped__ = _plain
-attention_basic = attention_split = attention_sub_quad = attention_pytorch
-optimized_attention = optimized_attention_masked = attention_pytorch
-REGISTERED_ATTENTION_FUNCTIONS = {
-    "pytorch": attention_pytorch, "basic": attention_basic, "split": attention_split, "sub_quad": attention_sub_quad,
-}  # fmt: skip
-
-
 def wrap_attn(func):
     """The function, unless the options of a call name another in its place."""
 
@@ -69,6 +44,21 @@ def wrap_attn(func):
         return func(*args, **kwargs) if override is None else override(func, *args, **kwargs)
 
     return wrapped
+
+
+@wrap_attn
+def attention_pytorch(
+    q, k, v, heads, mask=None, attn_precision=None, skip_reshape=False, skip_output_reshape=False, **kwargs
+):  # fmt: skip
+    """q, k, v: b n heads·d, or b heads n d where `skip_reshape`."""
+    return attend(q, k, v, heads, mask, skip_reshape, skip_output_reshape)
+
+
+attention_basic = attention_split = attention_sub_quad = attention_pytorch
+optimized_attention = optimized_attention_masked = attention_pytorch
+REGISTERED_ATTENTION_FUNCTIONS = {
+    "pytorch": attention_pytorch, "basic": attention_basic, "split": attention_split, "sub_quad": attention_sub_quad,
+}  # fmt: skip
 
 
 def register_attention_function(name, func):
