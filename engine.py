@@ -167,7 +167,8 @@ class Engine:
             self.host, packs = load(folders, roll, self.services, lambda: self.catalogue, self.files.temp_dir)
             self.packs = [*map(roll.kept, self.packs), *packs]
             self.services = self.host.services = {**self.services, Menus: TheirMenus(self.host)}
-        self.catalogue = self.catalogue.plus(roll.nodes.values(), Absent(self.packs, {*self.catalogue, *roll.nodes}))
+        left = self.catalogue.yielding(roll.displaced)
+        self.catalogue = left.plus(roll.nodes.values(), Absent(self.packs, {*left, *roll.nodes}))
 
     def __enter__(self) -> Self:
         return self

@@ -251,9 +251,9 @@ class Hook:
 class NodeSpec:
     """Everything known about one node class. Read once from a signature; all else are views of it.
 
-    variadic: links to inputs that are not declared are taken. open: values for such inputs too. idempotent=False: two
-    nodes with the same inputs are still two. lasting=False: its results, and what is made of them, are forgotten with
-    the process. info: makes the editor's whole entry, where it is not made from the rest.
+    variadic: links to inputs that are not declared are taken. open: values for such inputs too. own: no other engine
+    has this id, so a pack may take it. idempotent=False: two nodes with the same inputs are still two. lasting=False:
+    its results, and what is made of them, are forgotten with the process. info: makes the editor's whole entry, where it is not made from the rest.
     """
 
     id: str
@@ -267,6 +267,7 @@ class NodeSpec:
     output: bool = False
     pure: bool = True
     aliases: tuple[str, ...] = ()
+    own: bool = False
     experimental: bool = False
     deprecated: bool = False
     context: str | None = None

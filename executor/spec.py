@@ -9,7 +9,8 @@ from __future__ import annotations
 import difflib
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from dataclasses import replace
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar
 from typing import Any as _Any
@@ -102,6 +103,7 @@ def node(
     output: bool = False,
     pure: bool = True,
     aliases: tuple[str, ...] = (),
+    own: bool = False,
     experimental: bool = False,
     deprecated: bool = False,
     reads: Callable[..., _Any] | None = None,
@@ -111,6 +113,7 @@ def node(
 
     version: raise it when the node's result changes, so that stored results are not taken for new ones.
     pure=False: the result depends on more than the inputs; never cached.
+    own: no other engine has this id; where a pack brings a node of that name, the pack's has it.
     reads: fingerprint of what the node reads from the world (a file's hash), from its literal inputs.
     validate: why these literals cannot work, as text or by input, or None. Linked inputs are None.
     Raises DeclarationError when the declaration contradicts itself.
@@ -135,6 +138,7 @@ def node(
             output=output,
             pure=pure,
             aliases=tuple(aliases),
+            own=own,
             experimental=experimental,
             deprecated=deprecated,
             context=context,
@@ -156,13 +160,18 @@ def node(
 class Catalog(Mapping[str, NodeSpec]):
     """The node classes of one engine, by id and alias. Iterates over ids, aliases included.
 
-    absent: what to say of classes that are known but not there.
+    absent: what to say of classes that are known but not there. elsewhere: what the ids are in another program that
+    holds these nodes; they are understood, and not listed.
     """
 
     def __init__(
-        self, nodes: Iterable[NodeSpec | Callable[..., _Any]] = (), absent: Mapping[str, str] | None = None
+        self,
+        nodes: Iterable[NodeSpec | Callable[..., _Any]] = (),
+        absent: Mapping[str, str] | None = None,
+        elsewhere: Mapping[str, NodeSpec] | None = None,
     ) -> None:
         self.absent: Mapping[str, str] = {} if absent is None else absent
+        self.elsewhere: Mapping[str, NodeSpec] = {} if elsewhere is None else elsewhere
         self._specs: dict[str, NodeSpec] = {}
         for spec in map(spec_of, nodes):
             for name in spec.ids:
@@ -185,7 +194,8 @@ class Catalog(Mapping[str, NodeSpec]):
         )
 
     def __getitem__(self, id: str) -> NodeSpec:
-        return self._specs[id]
+        found = self._specs.get(id)
+        return self.elsewhere[id] if found is None else found
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._specs)
@@ -199,7 +209,16 @@ class Catalog(Mapping[str, NodeSpec]):
 
     def plus(self, nodes: Iterable[NodeSpec | Callable[..., _Any]], absent: Mapping[str, str] | None = None) -> Catalog:
         """This catalogue and more nodes; an id that is taken is refused."""
-        return Catalog([*self.specs(), *map(spec_of, nodes)], self.absent if absent is None else absent)
+        return Catalog([*self.specs(), *map(spec_of, nodes)], self.absent if absent is None else absent, self.elsewhere)
+
+    def yielding(self, names: Container[str]) -> Catalog:
+        """This catalogue without these ids and aliases."""
+        left = [
+            replace(spec, aliases=tuple(name for name in spec.aliases if name not in names))
+            for spec in self.specs()
+            if spec.id not in names
+        ]
+        return Catalog(left, self.absent, self.elsewhere)
 
     def similar(self, id: str) -> list[str]:
         """Ids close to a misspelt one."""

@@ -14,12 +14,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..executor.spec import Input, NodeSpec, Output, spec_of
-from ..nodes.catalog import catalogue
+from ..nodes.catalog import PREFIX, catalogue, outside
 from .classes import Around, classic_class
 from .inside.around import Inside, told
 from .inside.rows import inside_border
 
-PREFIX = "Carrara"
 EITHER = {"MODEL": "MODEL,CARRARA_MODEL"}
 OWN = {kind: f"CARRARA_{kind}" for kind in ("MODEL", "CLIP", "VAE", "CONTROL_NET")}
 ANYTHING = {"COMFY_MATCHTYPE_V3": "*"}
@@ -79,11 +78,6 @@ def _offer(spec: NodeSpec) -> Offer:
     elif "MODEL" in types:
         works, sockets = "the host's models, and Carrara's own", EITHER
     return Offer(outside(spec.id), _with_sockets(spec, sockets), works)
-
-
-def outside(id: str) -> str:
-    """The host's id of one of our nodes."""
-    return PREFIX + id.replace(" ", "")
 
 
 def category(spec: NodeSpec) -> str:

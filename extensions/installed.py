@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 
 from ..executor.spec import NodeSpec, spec_of
+from ..nodes.catalog import outside
 from .contain import bounded, contained
 from .failure import failure
 from .packs import Pack
@@ -24,7 +25,9 @@ def seconds() -> float:
 
 
 class Roll:
-    """The nodes that packs bring to one engine. builtin: those that no pack may replace."""
+    """The nodes that packs bring to one engine. builtin: the engine's own nodes. Those that the ecosystem knows under
+    that name stay; names that only we use give way, because a file that a pack's user saved means the pack's node.
+    """
 
     def __init__(self, builtin: Mapping[str, NodeSpec]) -> None:
         self.builtin = builtin
@@ -32,17 +35,27 @@ class Roll:
         self.names: dict[str, str] = {}  # id or alias -> id
         self.nodes: dict[str, NodeSpec] = {}
 
+    @property
+    def displaced(self) -> set[str]:
+        """Built-in names that packs took."""
+        return {name for name in self.names if name in self.builtin}
+
     def admit(
         self, pack: str, specs: Iterable[NodeSpec], notes: list[str]
     ) -> tuple[tuple[NodeSpec, ...], dict[str, str]]:
-        """Let nodes in: built-in names stay, nodes of earlier packs give way. What is in, and why the rest is not."""
+        """Let nodes in: the ecosystem's names stay, nodes of earlier packs give way. What is in, and why the rest is
+        not."""
         refused: dict[str, str] = {}
         nodes: list[NodeSpec] = []
         for spec in specs:
-            taken = next((name for name in spec.ids if name in self.builtin), None)
-            if taken is not None:
-                refused[spec.id] = f"{taken} is a built-in node's name"
+            taken = [name for name in spec.ids if name in self.builtin]
+            fixed = next((name for name in taken if not _gives_way(name, self.builtin[name])), None)
+            if fixed is not None:
+                refused[spec.id] = f"{fixed} is a built-in node's name"
                 continue
+            notes.extend(
+                f"{name} replaces a built-in node, which is {outside(self.builtin[name].id)} now" for name in taken
+            )
             earlier = self.owners.get(spec.id)
             if earlier not in (None, pack):
                 notes.append(f"{spec.id} replaces the one of {earlier}")
@@ -57,6 +70,10 @@ class Roll:
     def kept(self, pack: Pack) -> Pack:
         """The pack with the nodes that no later one replaced."""
         return replace(pack, nodes=tuple(node for node in pack.nodes if self.owners[node.id] == pack.name))
+
+
+def _gives_way(name: str, builtin: NodeSpec) -> bool:
+    return name in builtin.aliases or (builtin.own and name == builtin.id)
 
 
 def load_installed(points: Iterable[EntryPoint], roll: Roll, limit: float | None = None) -> list[Pack]:

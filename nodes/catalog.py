@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from ..executor.spec import Catalog
 
+PREFIX = "Carrara"
+"""Before the ids of these nodes in a ComfyUI that has them from us."""
+
+
+def outside(id: str) -> str:
+    """The id of one of our nodes in a ComfyUI."""
+    return PREFIX + id.replace(" ", "")
+
 
 def catalogue() -> Catalog:
-    """The built-in catalogue. Reads declarations only: no torch, no files."""
+    """The built-in catalogue. Reads declarations only: no torch, no files. Ids that files saved in a ComfyUI have for
+    these nodes are understood too."""
     from . import (
         attention,
         conditioning,
@@ -45,7 +54,7 @@ def catalogue() -> Catalog:
         vae,
     )
 
-    return Catalog.of_modules(
+    found = Catalog.of_modules(
         loaders,
         lora,
         conditioning,
@@ -82,3 +91,4 @@ def catalogue() -> Catalog:
         lists,
         strings,
     )
+    return Catalog(found.specs(), elsewhere={outside(spec.id): spec for spec in found.specs()})

@@ -27,7 +27,7 @@ def load_controlnet(
     return ControlNet(read(ctx.service(Models).find("controlnet", control_net_name)))
 
 
-@node("ControlNetSoftWeights", category="conditioning/controlnet", title="ControlNet Soft Weights")
+@node("ControlNetSoftWeights", own=True, category="conditioning/controlnet", title="ControlNet Soft Weights")
 def soft_weights(
     control_net: Annotated[ControlNet, "The net to soften."],
     base: Annotated[float, Range(0.0, 1.0, step=0.001), "Each layer counts this much of the next deeper one."] = 0.825,
@@ -57,9 +57,7 @@ class Steered(NamedTuple):
     negative: Annotated[Conditioning, "The negative side."]
 
 
-@node(
-    "ControlNetApplyAdvanced", category="conditioning/controlnet", title="Apply ControlNet", aliases=("ControlNet",)
-)
+@node("ControlNetApplyAdvanced", category="conditioning/controlnet", title="Apply ControlNet", aliases=("ControlNet",))
 def apply_controlnet_advanced(
     positive: Annotated[Conditioning, "What to show."],
     negative: Annotated[Conditioning, "What to keep away from."],

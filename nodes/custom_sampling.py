@@ -72,7 +72,7 @@ def disable_noise() -> Noise:
     return Noise(0, "none")
 
 
-@node("PerImageNoise", category="sampling/custom_sampling/noise", title="Noise per Image")
+@node("PerImageNoise", own=True, category="sampling/custom_sampling/noise", title="Noise per Image")
 def per_image_noise(noise_seed: Annotated[int, SEED, "Of the first picture; each next one counts on."] = 0) -> Noise:
     """Noise in which picture k of a batch is the picture that seed + k makes alone.
 

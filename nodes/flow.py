@@ -63,19 +63,19 @@ class Results(NamedTuple):
     total: AnyValue
 
 
-@node("LoopForEach", category=LOOPS, title="For Each")
+@node("LoopForEach", own=True, category=LOOPS, title="For Each")
 def for_each(items: list[AnyValue], initial: Annotated[AnyValue | None, "The total to begin with."] = None) -> Item:
     """Run the nodes up to End For Each once for every item of a list, one of a range of numbers for example."""
     return Item(Round(items), items[0] if items else Blocker(), 0, initial)
 
 
-@node("LoopItem", category=LOOPS, title="Item of a Loop")
+@node("LoopItem", own=True, category=LOOPS, title="Item of a Loop")
 def loop_item(loop: Round, index: Annotated[int, Range(0, 2**31), "0 is the first."] = 0) -> AnyValue:
     """One of the items that For Each goes through."""
     return loop.items[index]
 
 
-@node("LoopForEachEnd", category=LOOPS, title="End For Each")
+@node("LoopForEachEnd", own=True, category=LOOPS, title="End For Each")
 def for_each_end(
     loop: Round,
     result: Annotated[Raw[AnyValue] | None, "What is made of one item."] = None,
@@ -134,7 +134,7 @@ class Pattern:
     entries: Entries
 
 
-@node("LoopWhile", category=LOOPS, title="While")
+@node("LoopWhile", own=True, category=LOOPS, title="While")
 def while_(
     values: Annotated[dict[str, AnyValue], Autogrow(min=0, names=VALUES), "What changes from round to round."],
     index: Annotated[int, Optional(), Range(0, 2**31), "Counting begins here."] = 0,
@@ -143,7 +143,7 @@ def while_(
     return Turn(Round(values=values, index=index), index, *(values.get(name) for name in VALUES))
 
 
-@node("LoopWhileEnd", category=LOOPS, title="End While")
+@node("LoopWhileEnd", own=True, category=LOOPS, title="End While")
 def while_end(
     loop: Round,
     condition: Annotated[Lazy[bool], SHOWN, "Looked at before each round."],
@@ -226,14 +226,14 @@ def _link(given: Raw[Anything] | Anything) -> Anything:
 # --- branches --------------------------------------------------------------------------------------------------
 
 
-@node("IfElseBranch", category=BRANCHES, title="If / Else")
+@node("IfElseBranch", own=True, category=BRANCHES, title="If / Else")
 def if_else(condition: bool, then: Lazy[T] | None = None, otherwise: Lazy[T] | None = None) -> T | Blocker:
     """Pass on one of two values; the other one's branch does not run. With nothing linked there, the rest does not."""
     chosen = then if condition else otherwise
     return Blocker() if chosen is None else chosen.get()
 
 
-@node("SwitchByIndex", category=BRANCHES, title="Switch by Number")
+@node("SwitchByIndex", own=True, category=BRANCHES, title="Switch by Number")
 def switch_by_index(
     index: Annotated[int, Range(0, 99), "0 is the first."],
     options: Annotated[dict[str, Lazy[T]], Autogrow(min=1, max=100, prefix="option")],
@@ -245,7 +245,7 @@ def switch_by_index(
     return options[name].get()
 
 
-@node("StopUnless", category=BRANCHES, title="Stop Unless")
+@node("StopUnless", own=True, category=BRANCHES, title="Stop Unless")
 def stop_unless(value: T, condition: bool) -> T | Blocker:
     """Pass a value on if the condition holds; else what comes after it does not run."""
     return value if condition else Blocker()

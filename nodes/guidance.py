@@ -145,7 +145,7 @@ def differential_diffusion(
     return model.but(masking=Gradual(strength))
 
 
-@node("GuidanceInterval", category=CATEGORY, title="Guidance Interval")
+@node("GuidanceInterval", own=True, category=CATEGORY, title="Guidance Interval")
 def guidance_interval(
     model: Annotated[Model, CHANGED],
     start_percent: Annotated[float, Range(0.0, 1.0, step=0.001), "Guidance from this share of the run."] = 0.0,
@@ -159,7 +159,7 @@ def guidance_interval(
     return model.but(guiding=replace(model.guiding, combine=span))
 
 
-@node("DynamicThresholding", category=CATEGORY, title="Dynamic Thresholding")
+@node("DynamicThresholding", own=True, category=CATEGORY, title="Dynamic Thresholding")
 def dynamic_thresholding(
     model: Annotated[Model, CHANGED],
     mimic_scale: Annotated[float, WIDE, "The strength whose range of values is kept."] = 7.0,

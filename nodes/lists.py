@@ -20,13 +20,13 @@ WHOLE = Range(-(2**53), 2**53)
 MANY = 10_000_000
 
 
-@node("MakeValueList", category=LISTS, title="Make List")
+@node("MakeValueList", own=True, category=LISTS, title="Make List")
 def make_list(values: Annotated[dict[str, T], Autogrow(min=1, max=100, prefix="value")]) -> list[T]:
     """A list of values of one kind, in their order."""
     return list(values.values())
 
 
-@node("NumberRangeList", category=LISTS, title="Range of Numbers")
+@node("NumberRangeList", own=True, category=LISTS, title="Range of Numbers")
 def number_range(
     start: Annotated[int, WHOLE] = 0,
     stop: Annotated[int, WHOLE, "Not in the list any more."] = 10,
@@ -41,13 +41,13 @@ def number_range(
     return list(numbers)
 
 
-@node("ValueListLength", category=LISTS, title="List Length")
+@node("ValueListLength", own=True, category=LISTS, title="List Length")
 def list_length(items: list[AnyValue]) -> int:
     """How many values there are."""
     return len(items)
 
 
-@node("PickFromList", category=LISTS, title="Pick from List")
+@node("PickFromList", own=True, category=LISTS, title="Pick from List")
 def pick_from_list(items: list[T], index: Annotated[int, WHOLE, "0 is the first, -1 the last."] = 0) -> T:
     """One value out of a list."""
     if not -len(items) <= index < len(items):
@@ -55,7 +55,7 @@ def pick_from_list(items: list[T], index: Annotated[int, WHOLE, "0 is the first,
     return items[index]
 
 
-@node("JoinValueLists", category=LISTS, title="Join Lists")
+@node("JoinValueLists", own=True, category=LISTS, title="Join Lists")
 def join_lists(first: list[T], second: list[T]) -> list[T]:
     """One list after the other."""
     return [*first, *second]
@@ -81,13 +81,13 @@ class Accumulated:
             at = at.before
 
 
-@node("AccumulateValue", category=LISTS, title="Accumulate")
+@node("AccumulateValue", own=True, category=LISTS, title="Accumulate")
 def accumulate(value: AnyValue, so_far: Annotated[Accumulated | None, "Nothing: begin."] = None) -> Accumulated:
     """Add a value to those gathered so far; in a loop, link the total back to it."""
     return Accumulated(value, so_far)
 
 
-@node("AccumulatedValues", category=LISTS, title="Accumulated Values")
+@node("AccumulatedValues", own=True, category=LISTS, title="Accumulated Values")
 def accumulated_values(gathered: Accumulated | None = None) -> list[AnyValue]:
     """What was accumulated, as a list."""
     return [] if gathered is None else list(gathered)[::-1]
@@ -141,7 +141,7 @@ COMPARISONS: Mapping[Comparison, Callable[[float, float], bool]] = {
 }
 
 
-@node("NumberOperation", category=NUMBERS, title="Calculate")
+@node("NumberOperation", own=True, category=NUMBERS, title="Calculate")
 def calculate(
     a: int | float, b: int | float, operation: Annotated[Operation, "What is done with them."] = Operation.ADD
 ) -> Number:
@@ -153,7 +153,7 @@ def calculate(
     return Number(float(found), round(found))
 
 
-@node("CompareNumbers", category=NUMBERS, title="Compare Numbers")
+@node("CompareNumbers", own=True, category=NUMBERS, title="Compare Numbers")
 def compare(a: int | float, b: int | float, comparison: Comparison = Comparison.LESS) -> bool:
     """Whether two numbers stand in that relation."""
     return COMPARISONS[comparison](a, b)

@@ -37,7 +37,7 @@ def ksampler_select(sampler_name: Annotated[str, Choices(SAMPLERS), "How a step 
     return SamplerChoice(sampler_of(sampler_name))
 
 
-@node("SamplerMore", category=CATEGORY, title="Sampler (more)")
+@node("SamplerMore", own=True, category=CATEGORY, title="Sampler (more)")
 def sampler_more(sampler_name: Annotated[str, Choices(BEYOND + CORRECTED), "How a step is taken."]) -> SamplerChoice:
     """Samplers that KSampler does not offer: from papers, our own, and known ones with a fault put right."""
     from ..samplers.table import rows
@@ -215,7 +215,7 @@ def sampler_lcm_upscale(
     return SamplerChoice(EnlargingLCM(resize, scale_ratio, None if scale_steps < 0 else scale_steps))
 
 
-@node("SamplerDDIM", category=CATEGORY, title="Sampler DDIM (eta)")
+@node("SamplerDDIM", own=True, category=CATEGORY, title="Sampler DDIM (eta)")
 def sampler_ddim(eta: Annotated[float, Range(0.0, 1.0, step=0.01), "0: no noise; 1: as DDPM."] = 0.0) -> SamplerChoice:
     """DDIM with its own noise control: Song et al. 2020, arXiv:2010.02502."""
     from ..samplers.custom import ddim
@@ -223,7 +223,7 @@ def sampler_ddim(eta: Annotated[float, Range(0.0, 1.0, step=0.01), "0: no noise;
     return SamplerChoice(ddim(eta))
 
 
-@node("SamplerEDMStochastic", category=CATEGORY, title="Sampler EDM (churn)")
+@node("SamplerEDMStochastic", own=True, category=CATEGORY, title="Sampler EDM (churn)")
 def sampler_edm_stochastic(
     churn: Annotated[float, Range(0.0, 1000.0, step=0.1), "Noise added over the whole run."] = 40.0,
     low: Annotated[float, Range(0.0, 1000.0, step=0.01), "Sigma below which none is."] = 0.05,

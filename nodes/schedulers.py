@@ -133,7 +133,7 @@ def sd_turbo_scheduler(
     return table(turbo(model.sampling.levels, steps, denoise))
 
 
-@node("TrailingScheduler", category=CATEGORY, title="Trailing Scheduler (Lightning)")
+@node("TrailingScheduler", own=True, category=CATEGORY, title="Trailing Scheduler (Lightning)")
 def trailing_scheduler(model: Annotated[Model, "Says which levels it knows."], steps: Steps = 4) -> Sigmas:
     """Timesteps in equal strides from the last, for models distilled to few steps."""
     from ..samplers.sigmas import trailing

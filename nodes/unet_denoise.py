@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SIGMA = Range(0.0, 100000.0, step=0.0001)
 
 
-@node("SamplingNoise", category="sampling/by hand", title="Starting Noise", aliases=("StartNoise",))
+@node("SamplingNoise", own=True, category="sampling/by hand", title="Starting Noise", aliases=("StartNoise",))
 def sampling_noise(
     *,
     model: Annotated[Model, "Says how noise and picture mix."],
@@ -44,7 +44,7 @@ class Denoised(NamedTuple):
     latent: Annotated[Latent, "The latent, moved to next_sigma."]
 
 
-@node("UNetDenoise", category="sampling/by hand", title="UNet Denoise")
+@node("UNetDenoise", own=True, category="sampling/by hand", title="UNet Denoise")
 def unet_denoise(
     *,
     model: Annotated[Model, "The model to ask."],
@@ -63,7 +63,7 @@ def unet_denoise(
     return Denoised(*(latent.with_samples(samples) for samples in found))
 
 
-@node("DenoiseSteps", category="sampling/by hand", title="Denoise Step by Step")
+@node("DenoiseSteps", own=True, category="sampling/by hand", title="Denoise Step by Step")
 def denoise_steps(
     *,
     model: Annotated[Model, "Removes the noise."],
@@ -99,7 +99,7 @@ def denoise_steps(
     return decode(vae, torch.cat([*seen, end.samples[:1]]), residency)
 
 
-@node("ContactSheet", category="image", title="Contact Sheet")
+@node("ContactSheet", own=True, category="image", title="Contact Sheet")
 def contact_sheet(
     images: Annotated[Image, "The pictures, in order."],
     columns: Annotated[int, Range(0, 64), "Pictures per row; 0: about as many as rows."] = 0,

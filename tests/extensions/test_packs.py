@@ -38,6 +38,37 @@ def test_names_that_are_taken(tmp_path: Path) -> None:
         assert "built-in" in pack(made, "b").left_out["KSampler"]
 
 
+def test_names_that_only_we_use_give_way(tmp_path: Path) -> None:
+    """A file that names them was saved with the pack that the user loads."""
+    source = """
+        class Theirs:
+            INPUT_TYPES = classmethod(lambda cls: {"required": {}})
+            RETURN_TYPES, FUNCTION, OUTPUT_NODE = ("STRING",), "go", True
+            def go(self):
+                return ("theirs",)
+        NODE_CLASS_MAPPINGS = {"NumberOperation": Theirs, "EmptyLatent": Theirs}
+    """
+    with engine(tmp_path, theirs=source) as made:
+        run = made.run({"1": node("NumberOperation"), "2": node("EmptyLatent")})
+        assert run.values == {"1": ("theirs",), "2": ("theirs",)}
+        ours = node("CarraraNumberOperation", a=3.0, b=4.0, operation="a + b")
+        assert made.run({"1": ours}, targets=["1"]).values["1"][0] == 7
+        assert "EmptyLatentImage" in made.catalogue
+        assert pack(made, "theirs").notes == (
+            "NumberOperation replaces a built-in node, which is CarraraNumberOperation now",
+            "EmptyLatent replaces a built-in node, which is CarraraEmptyLatentImage now",
+        )
+
+
+def test_names_of_our_nodes_inside_a_comfyui_are_understood() -> None:
+    """A file that was saved there runs here."""
+    with Engine(cache="off") as made:
+        latent = node("CarraraEmptyLatentImage", width=64, height=64, batch_size=1)
+        assert made.run({"1": latent}, targets=["1"]).values["1"][0].samples.shape == (1, 4, 8, 8)
+        assert "CarraraEmptyLatentImage" not in made.object_info()
+        assert "CarraraNothing" not in made.catalogue
+
+
 def test_a_node_of_a_pack_that_did_not_load_is_told(tmp_path: Path) -> None:
     source = """
         import a_package_nobody_has

@@ -93,3 +93,9 @@ def test_dynamic_inputs_are_listed_as_the_editor_knows_them(id, listed):
         if config[0] != "COMBO":
             assert stripped(ours["input"]["required"][name]) == stripped(config), name
     assert ours.get("output_matchtypes") == theirs["output_matchtypes"]
+
+
+def test_ids_that_packs_may_take_are_those_the_ecosystem_does_not_have(listed):
+    assert {spec.id for spec in catalogue().specs() if spec.own} == {
+        spec.id for spec in catalogue().specs() if spec.id not in listed
+    }
