@@ -135,4 +135,4 @@ def image_yuv_to_rgb(
 
     y, u, v = (plane.mean(dim=-1, keepdim=True) for plane in (Y, U, V))
     u, v = u - 0.5, v - 0.5
-    return torch.cat((y + 1.403 * v, y - 0.714 * v - 0.344 * u, y + 1.773 * u), dim=-1)
+    return torch.cat((y + 1.403 * v, y - 0.714 * v - 0.344 * u, y + 1.773 * u), dim=-1).clamp(0, 1)

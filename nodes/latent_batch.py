@@ -40,7 +40,7 @@ def latent_from_batch(
 
     count = samples.samples.shape[0]
     first = min(count - 1, batch_index)
-    wanted = slice(first, first + length)
+    wanted = slice(first, min(first + length, count))
     mask = samples.noise_mask
     if mask is not None and mask.shape[0] > 1:
         mask = fit_batch(mask, max(count, mask.shape[0]))[wanted]
@@ -50,12 +50,11 @@ def latent_from_batch(
 @node("RepeatLatentBatch", category="latent/batch", title="Repeat Latent Batch")
 def repeat_latent_batch(samples: Latent, amount: Annotated[int, Range(1, 64)] = 1) -> Latent:
     """Repeat a whole batch of latents. Every copy gets noise of its own."""
-    from ..models.picture.batches import fit_batch
-
     whole = samples.samples
     mask = samples.noise_mask
     if mask is not None and mask.shape[0] > 1:
-        mask = fit_batch(mask, max(whole.shape[0], mask.shape[0])).repeat(amount, 1, 1, 1)
+        # Too few masks go round all items when they are used, not round those of each copy.
+        mask = mask.repeat(amount, 1, 1, 1)
     indices = samples.batch_index
     if indices is not None:
         span = max(indices) - min(indices) + 1
@@ -96,42 +95,51 @@ def rebatch_latents(
 
 
 def _runs(latents: list[Latent]) -> Iterator[list[Latent]]:
-    """Neighbours of equal height and width, each with its mask and noise indices written out."""
+    """Neighbours of one shape, each with its masks and noise indices written out."""
     full = []
     seen = 0
     for latent in latents:
-        full.append(replace(latent, noise_mask=_whole_mask(latent), batch_index=_indices(latent, seen)))
+        full.append(replace(latent, noise_mask=_every_mask(latent), batch_index=_indices(latent, seen)))
         seen += latent.samples.shape[0]
-    for _, run in groupby(full, key=lambda latent: latent.samples.shape[-2:]):
+    for _, run in groupby(full, key=lambda latent: latent.samples.shape[1:]):
         yield list(run)
 
 
-def _whole_mask(latent: Latent) -> Tensor:
-    """One mask per item at 8 pixels a cell; ones where the latent has none."""
+def _every_mask(latent: Latent) -> Tensor:
+    """One mask per item, in its own size; ones at 8 pixels a cell where the latent has none."""
     import torch
 
-    from ..models.picture.batches import fit_batch, resize_mask
+    from ..models.picture.batches import fit_batch
 
     count, (rows, columns) = latent.samples.shape[0], latent.samples.shape[-2:]
     if latent.noise_mask is None:
         return torch.ones(count, 1, rows * 8, columns * 8)
-    mask = latent.noise_mask
-    if mask.shape[-2:] != (rows * 8, columns * 8):
-        mask = resize_mask(mask, columns * 8, rows * 8)[:, None]
-    return fit_batch(mask, max(count, mask.shape[0]))
+    return fit_batch(latent.noise_mask, max(count, latent.noise_mask.shape[0]))
 
 
 def _cut(run: list[Latent], size: int) -> Iterator[Latent]:
     import torch
 
     samples = torch.cat([latent.samples for latent in run])
-    masks = torch.cat([latent.noise_mask for latent in run if latent.noise_mask is not None])
+    masks = [mask for latent in run if latent.noise_mask is not None for mask in latent.noise_mask.split(1)]
     indices = sum((_indices(latent) for latent in run), ())
     for start in range(0, samples.shape[0], size):
         part = slice(start, start + size)
-        mask = masks[part]
+        mask = _joined(masks[part], samples)
         shown = None if mask.mean() == 1.0 else mask
         yield replace(run[0], samples=samples[part], noise_mask=shown, batch_index=indices[part])
+
+
+def _joined(masks: list[Tensor], samples: Tensor) -> Tensor:
+    """One batch of masks; those of different sizes meet at 8 pixels a cell."""
+    import torch
+
+    from ..models.picture.batches import resize_mask
+
+    if len({mask.shape[-2:] for mask in masks}) > 1:
+        rows, columns = samples.shape[-2:]
+        masks = [resize_mask(mask, columns * 8, rows * 8)[:, None] for mask in masks]
+    return torch.cat(masks)
 
 
 @node("LatentBatchSeedBehavior", category="latent/advanced")

@@ -71,6 +71,8 @@ def test_items_keep_the_noise_they_had():
     assert torch.equal(part.noise_mask, x.noise_mask[[1, 0]])
     assert batch.latent_from_batch(part, 1, 9).batch_index == (2,)
     assert batch.latent_from_batch(x, 60, 3).batch_index == (3,)
+    more_masks = latent(1, noise_mask=torch.rand(3, 1, 8, 8))
+    assert batch.latent_from_batch(more_masks, 0, 9).noise_mask.shape[0] == 1
 
 
 def test_copies_get_noise_of_their_own():
@@ -82,6 +84,11 @@ def test_copies_get_noise_of_their_own():
     many = batch.repeat_latent_batch(latent(2, noise_mask=torch.rand(2, 1, 8, 8)), 2)
     assert many.noise_mask.shape[0] == 4
     assert many.batch_index is None
+
+
+def test_masks_fewer_than_items_go_round_the_whole_batch():
+    x = latent(3, noise_mask=torch.rand(2, 1, 8, 8))
+    assert torch.equal(batch.repeat_latent_batch(x, 2).noise_mask, x.noise_mask.repeat(2, 1, 1, 1))
 
 
 def test_joined_latents_take_the_first_size():
@@ -114,6 +121,12 @@ def test_rebatching_writes_masks_out():
     plain, other = batch.rebatch_latents([latent(2), masked], 2)
     assert plain.noise_mask is None
     assert other.noise_mask is not None
+
+
+def test_rebatching_leaves_masks_of_one_size_as_they_are():
+    masked = [latent(2, noise_mask=torch.rand(1, 1, 5, 7)), latent(1, noise_mask=torch.rand(1, 1, 5, 7))]
+    whole = batch.rebatch_latents(masked, 3)[0]
+    assert torch.equal(whole.noise_mask, torch.cat([masked[0].noise_mask] * 2 + [masked[1].noise_mask]))
 
 
 def test_seed_behaviour():

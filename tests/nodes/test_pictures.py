@@ -128,6 +128,8 @@ def test_brightness_and_colour_and_back():
     x = picture(channels=4)
     back = effects.image_yuv_to_rgb(*effects.image_rgb_to_yuv(x))
     assert (back - x[..., :3]).abs().max() < 1e-3
+    garish = effects.image_yuv_to_rgb(*(torch.full((1, 1, 1, 3), value) for value in (0.5, 0.0, 1.0)))
+    assert garish.flatten().tolist() == pytest.approx([1, 0.5 - 0.357 + 0.172, 0], abs=1e-6)
 
 
 def test_batches():
