@@ -30,6 +30,7 @@ class Blueprint:
     """role: unet, text, vae or control. make(config, device=, dtype=) builds the module on any device.
 
     aliases(config): our module path -> the path LoRA files use, where the two differ (keys.py).
+    lent: the network itself, from somebody who holds one and changed it; none is made then.
     """
 
     role: str
@@ -38,11 +39,13 @@ class Blueprint:
     weights: Weights
     aliases: Callable[[Any], Mapping[str, str]] | None = None
     patches: tuple[Patch | Scaled, ...] = ()
+    lent: Any = None
 
     @property
     def content(self) -> tuple[Any, ...]:
         """Equal for two blueprints exactly when they make the same network."""
-        return self.role, self.config, self.weights.content, tuple(p.content for p in self.patches)
+        made = self.role, self.config, self.weights.content, tuple(p.content for p in self.patches)
+        return made if self.lent is None else (*made, id(self.lent))
 
     def patched(self, *patches: Patch | Scaled) -> Blueprint:
         return replace(self, patches=self.patches + patches)

@@ -6,6 +6,7 @@ network patched from a float16 file is never rounded to float16.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -95,6 +96,19 @@ def materialise(blueprint: Blueprint, device: torch.device, dtype: torch.dtype, 
     return net.eval().requires_grad_(False)
 
 
+def repatched(net: nn.Module, blueprint: Blueprint) -> nn.Module:
+    """A copy of a network that somebody else has changed, with the blueprint's patches on its weights."""
+    made = copy.deepcopy(net)
+    weights = dict(made.named_parameters())
+    with memory_guard(f"a copy of the {blueprint.role} network", next(iter(weights.values())).device):
+        for patch in blueprint.patches:
+            with patch.file.open() as reader:
+                for key in patch.deltas.keys() & weights.keys():
+                    tensor = weights[key].data
+                    tensor.copy_(patch.applied(key, tensor.to(_wide(tensor.dtype)), reader))
+    return made
+
+
 def weight_bytes(blueprint: Blueprint, dtype: torch.dtype) -> int:
     """Bytes the network's weights take; activations come on top."""
     import math
@@ -102,12 +116,19 @@ def weight_bytes(blueprint: Blueprint, dtype: torch.dtype) -> int:
     return sum(math.prod(p.shape) for p in blueprint.weights.values()) * dtype.itemsize
 
 
+def _wide(dtype: torch.dtype) -> torch.dtype:
+    """The type in which changes are added."""
+    import torch
+
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
 def _tensors(
     blueprint: Blueprint, net: nn.Module, device: torch.device, dtype: torch.dtype
 ) -> Iterator[tuple[str, Tensor]]:
     import torch
 
-    wide = torch.float64 if dtype == torch.float64 else torch.float32
+    wide = _wide(dtype)
     with ExitStack() as stack:
         readers: dict[TensorFile, Reader] = {}
 

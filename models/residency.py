@@ -60,6 +60,9 @@ class Residency:
 
         pack: as in `materialise`; without, every weight can be read and changed.
         """
+        if blueprint.lent is not None:
+            yield blueprint.lent
+            return
         resident = self._obtain(blueprint, pack)
         try:
             yield resident.net

@@ -103,7 +103,7 @@ def inward(host: Host, patcher: Any) -> Any:
         return own(host, patcher) if hasattr(patcher.model, "model_sampling") else patcher
     if patcher.first is not None:
         model, state = patcher.first
-        if state == _state(patcher):
+        if state == _state(patcher) and not getattr(patcher.model, "reached", False):
             return model
     kept = patcher.copy()
     sampling = effective(host, kept).sampling

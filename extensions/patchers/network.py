@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -127,6 +128,40 @@ def at(root: Any, name: str) -> Any:
     return root
 
 
+def made_of(net: nn.Module) -> tuple[Any, ...]:
+    """What a network consists of now: differs once foreign code has changed it in place, and for a copy.
+
+    Sees modules, methods, settings, hooks and weights that were replaced, and weights that were written to.
+    """
+    return tuple((id(module), type(module), tuple(_parts(module))) for module in net.modules())
+
+
+def _parts(module: nn.Module) -> Iterator[tuple[str, Any]]:
+    for name, value in vars(module).items():
+        if name == "training":
+            continue
+        several = value.items() if isinstance(value, dict) else value if isinstance(value, list | set) else None
+        yield name, _one(value) if several is None else tuple(map(_one, several))
+
+
+def _one(value: Any) -> Any:
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        return id(value), value._version
+    if isinstance(value, tuple):
+        return tuple(map(_one, value))
+    return value if isinstance(value, bool | int | float | str | None) else id(value)
+
+
+def copied(owner: Any, memo: dict[int, Any]) -> Any:
+    """A deep copy of what owns a network; the value it was made from is shared."""
+    memo[id(owner.handle)] = owner.handle
+    made = memo[id(owner)] = object.__new__(type(owner))
+    vars(made).update(copy.deepcopy(vars(owner), memo))
+    return made
+
+
 class Held:
     """A network kept in memory as long as its owner lives, with weights that can be read and changed.
 
@@ -138,4 +173,5 @@ class Held:
         self.net: nn.Module = self._stack.enter_context(residency.use(blueprint, pack=False))
         if issubclass(kind, type(self.net)):
             self.net.__class__ = kind
+        self.first = made_of(self.net)
         weakref.finalize(owner, self._stack.close)

@@ -91,7 +91,7 @@ def rows(host: Host) -> tuple[Kind, ...]:
     )  # fmt: skip
     vae = Kind(
         "VAE", Vae, is_a("comfy._vae", "VAE"), lambda value, border: host.modules.load("comfy.sd").VAE(handle=value),
-        lambda value, border: value.handle,
+        lambda value, border: value.reached,
     )  # fmt: skip
     return (model, clip, vae, *controls.rows(host), sampler, noise, guider, *theirs_back)
 

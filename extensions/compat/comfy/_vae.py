@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import comfy.model_management
@@ -35,11 +36,18 @@ class FirstStage(torch.nn.Module):
 
     @property
     def network(self):
-        held = self.__dict__.get("held")
-        if held is None:
+        if "net" not in self.__dict__:
             blueprint, residency = self.handle.network, HOST.services[Residency]
-            held = self.__dict__["held"] = network.Held(self, blueprint, residency, type(None))
-        return held.net
+            held = network.Held(self, blueprint, residency, type(None))
+            self.__dict__["net"], self.__dict__["first"] = held.net, held.first
+        return self.__dict__["net"]
+
+    @property
+    def reached(self):
+        """Whether foreign code has changed what the network does."""
+        if not self.__dict__.keys().isdisjoint(("encode", "decode")):
+            return True
+        return "net" in self.__dict__ and network.made_of(self.network) != self.__dict__["first"]
 
     def __getattr__(self, name):
         try:
@@ -48,6 +56,11 @@ class FirstStage(torch.nn.Module):
             if name.startswith("__"):
                 raise
             return getattr(self.network, name)
+
+    def __deepcopy__(self, memo):
+        """A copy has a network of its own, which may be changed."""
+        self.network  # noqa: B018 - read now, so that the copy does not share it
+        return network.copied(self, memo)
 
     def encode(self, x):
         return self.network.encode(x)
@@ -117,40 +130,33 @@ class VAE(Telling):
 
     # --- the work -----------------------------------------------------------------------------------------
 
-    def _reached(self, name):
-        """The method of the network that a pack has reached into, which may have changed there; None where none has."""
-        held = self.first_stage_model.__dict__.get("held")
-        if held is None:
-            return None
-        residency, work = HOST.services[Residency], getattr(held.net, name)
-        return lambda x: residency.call(work, x.to(residency.device, self.vae_dtype)).float().cpu()
+    @property
+    def reached(self):
+        """The value of ours, with the network as packs have left it where one has reached into it."""
+        stage = self.first_stage_model
+        if isinstance(stage, FirstStage) and not stage.reached:
+            return self.handle
+        return replace(self.handle, network=replace(self.handle.network, lent=stage))
 
     def decode(self, samples_in, vae_options=None):
-        reached = self._reached("decode")
-        if reached is not None:
-            return autoencode.to_picture(torch.cat([reached(item) for item in samples_in.split(1)]))
-        return autoencode.decode(self.handle, samples_in, HOST.services[Residency])
+        return autoencode.decode(self.reached, samples_in, HOST.services[Residency])
 
     def encode(self, pixel_samples):
-        reached = self._reached("encode")
-        if reached is not None:
-            pixels = autoencode.to_network(self.handle, self._coloured(pixel_samples))
-            return torch.cat([reached(item) for item in pixels.split(1)])
-        return autoencode.encode(self.handle, self._coloured(pixel_samples), HOST.services[Residency])
+        return autoencode.encode(self.reached, self._coloured(pixel_samples), HOST.services[Residency])
 
     def decode_tiled(self, samples, tile_x=None, tile_y=None, overlap=None, tile_t=None, overlap_t=None):
         """tile_x, tile_y, overlap: latent cells; the smaller tile counts for both sides."""
         factor = self.upscale_ratio
         tile = min(tile_x or 64, tile_y or tile_x or 64) * factor
         overlap = (16 if overlap is None else overlap) * factor
-        return autoencode.decode_in_tiles(self.handle, samples, tile, overlap, HOST.services[Residency])
+        return autoencode.decode_in_tiles(self.reached, samples, tile, overlap, HOST.services[Residency])
 
     def encode_tiled(self, pixel_samples, tile_x=None, tile_y=None, overlap=None, tile_t=None, overlap_t=None):
         """tile_x, tile_y, overlap: pixels."""
         tile = min(tile_x or 512, tile_y or tile_x or 512)
         overlap = 64 if overlap is None else overlap
         pixels = self._coloured(pixel_samples)
-        return autoencode.encode_in_tiles(self.handle, pixels, tile, overlap, HOST.services[Residency])
+        return autoencode.encode_in_tiles(self.reached, pixels, tile, overlap, HOST.services[Residency])
 
     def decode_tiled_(self, samples, tile_x=64, tile_y=64, overlap=16):
         return self.decode_tiled(samples, tile_x, tile_y, overlap).movedim(-1, 1)

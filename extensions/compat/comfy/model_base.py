@@ -13,6 +13,7 @@ import comfy.patcher_extension
 import torch
 
 from ....errors import Unsupported
+from ....models.materialise import repatched
 from ....models.residency import Residency
 from ...patchers import network
 from ...patchers.sampling import sampling_of
@@ -130,13 +131,25 @@ class BaseModel(torch.nn.Module):
         return made
 
     def __getattr__(self, name):
-        if name == "diffusion_model" and self.handle is not None:
+        if name == "diffusion_model" and self.handle is not None and name not in self._modules:
             from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 
             held = network.Held(self, self.handle.unet, HOST.services[Residency], UNetModel)
-            self.diffusion_model = held.net
+            self.diffusion_model, self.__dict__["_first"] = held.net, held.first
             return held.net
         return super().__getattr__(name)
+
+    @property
+    def reached(self):
+        """Whether the network is not, or may not be, what its handle makes any more."""
+        first = self.__dict__.get("_first")
+        return first is not None and network.made_of(self.diffusion_model) != first
+
+    def __deepcopy__(self, memo):
+        """A copy has a network of its own, which may be changed."""
+        if self.handle is not None:
+            self.diffusion_model  # noqa: B018 - read now, so that the copy does not share it
+        return network.copied(self, memo)
 
     # --- the network --------------------------------------------------------------------------------------
 
@@ -184,13 +197,16 @@ class BaseModel(torch.nn.Module):
         """The network of this run, or of this one call."""
         running = self.__dict__.get("_running")
         with ExitStack() as stack:
-            if running:
-                net = running[-1]
-            elif "diffusion_model" in self._modules and not self.effective.unet.patches:
-                net = self.diffusion_model
-            else:
-                net = stack.enter_context(HOST.services[Residency].use(self.effective.unet))
-            yield net
+            yield running[-1] if running else stack.enter_context(self._network(self.effective.unet))
+
+    def _network(self, unet):
+        """The network of a blueprint: the one that foreign code has in hand, where it is that, or was changed."""
+        if "diffusion_model" in self._modules:
+            if not unet.patches:
+                return nullcontext(self.diffusion_model)
+            if self.reached:
+                return nullcontext(repatched(self.diffusion_model, unet))
+        return HOST.services[Residency].use(unet)
 
     @contextmanager
     def running(self, patcher):
@@ -200,9 +216,7 @@ class BaseModel(torch.nn.Module):
         with ExitStack() as stack:
             stack.callback(setattr, self, "current_patcher", before)
             if self.handle is not None:
-                own = "diffusion_model" in self._modules and not patcher.effective().unet.patches
-                use = nullcontext(self._modules.get("diffusion_model"))
-                net = stack.enter_context(use if own else HOST.services[Residency].use(patcher.effective().unet))
+                net = stack.enter_context(self._network(patcher.effective().unet))
                 found.append(net)
                 stack.callback(found.pop)
                 inside = {
