@@ -64,6 +64,7 @@ class Space:
         self.prefix = prefix
         self.asker = Asker(pack)
         self.local: dict[str, ModuleType] = {}
+        self._adopted: set[str] = set()
         self._locks: dict[str, threading.RLock] = {}
         self._guard = threading.Lock()
         self._doing: dict[str, int] = {}  # what is being executed, by which thread
@@ -134,7 +135,7 @@ class Space:
             package = self._own(parent) if parent else None
             if name in sys.modules:
                 return sys.modules[name]
-            places = self._added() if package is self._top else getattr(package, "__path__", None)
+            places = self._places(child) if package is self._top else getattr(package, "__path__", None)
             spec = None if places is None else PathFinder.find_spec(name, places)
             if spec is None:
                 raise ModuleNotFoundError(f"No module named {self.public(name)!r}", name=self.public(name))
@@ -146,6 +147,10 @@ class Space:
     def public(self, name: str) -> str:
         """A module's name as the pack would write it."""
         return name.removeprefix(self._top.__name__ + ".")
+
+    def _places(self, top: str) -> list[str]:
+        """Where a top-level module of the pack's is looked for."""
+        return [*self._added(), *sys.path] if top in self._adopted else self._added()
 
     def _added(self) -> list[str]:
         """Folders that the pack put on its `sys.path`, in its order."""
@@ -187,12 +192,19 @@ class Space:
         try:
             return importlib.import_module(name)
         except ModuleNotFoundError as error:
-            if error.name != top or PathFinder.find_spec(f"{self._top.__name__}.{top}", self._added()) is None:
+            if self._asks_for_the_ecosystem(top, error):
+                self._adopted.add(top)
+            elif error.name != top or PathFinder.find_spec(f"{self._top.__name__}.{top}", self._added()) is None:
                 self.asker.missed[error.name or name] = None
                 if error.name == top and top in ASSUMED:
                     return self._absent(name)
                 raise
         return self._remember(name)
+
+    def _asks_for_the_ecosystem(self, top: str, error: ModuleNotFoundError) -> bool:
+        """Whether an installed package cannot be imported because it is made for packs: then it is part of this one."""
+        wanted = error.name or ""
+        return wanted != top and self.host.modules.owns(wanted) and PathFinder.find_spec(top, sys.path) is not None
 
     def _neighbour(self, name: str) -> ModuleType:
         """`custom_nodes.other_pack.module`: that pack's own, as it was loaded."""
@@ -219,7 +231,7 @@ class Space:
         if top in sys.builtin_module_names or top in sys.stdlib_module_names:
             return False
         full = f"{self._top.__name__}.{top}"
-        return full in sys.modules or bool(self._first() and PathFinder.find_spec(full, self._first()))
+        return top in self._adopted or full in sys.modules or bool(self._first() and PathFinder.find_spec(full, self._first()))
 
     def _remember(self, name: str) -> ModuleType:
         parent = name.rpartition(".")[0]
