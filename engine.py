@@ -107,6 +107,7 @@ class Engine:
         custom_nodes: Iterable[str | os.PathLike[str]] = (),
         input_dir: str | os.PathLike[str] | None = None,
         output_dir: str | os.PathLike[str] | None = None,
+        user_dir: str | os.PathLike[str] | None = None,
         cache: str | os.PathLike[str] | None = None,
         memory: int = MEMORY_CACHE,
         keep: Cache | None = None,
@@ -117,7 +118,8 @@ class Engine:
     ) -> None:
         self.catalogue = catalogue().plus(nodes)
         temp = Path(tempfile.gettempdir()) / f"carrara-{os.getpid()}-{os.urandom(4).hex()}"
-        self.files = Files(data_folder(input_dir, "input"), data_folder(output_dir, "output"), temp, metadata)
+        user = None if user_dir is None else Path(user_dir).expanduser()
+        self.files = Files(data_folder(input_dir, "input"), data_folder(output_dir, "output"), temp, metadata, user)
         self.models = Models.at(
             [*map(Path, models), *listed("CARRARA_MODELS"), *own_models()],
             tokenizers=listed("CARRARA_TOKENIZERS"),

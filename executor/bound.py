@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -90,13 +90,21 @@ class Checked:
                     found.setdefault(id, []).append(target)
         return {id: tuple(targets) for id, targets in found.items()}
 
+    def coerced(self) -> Iterator[tuple[str, str, Any]]:
+        """Node, input and value, where the value is not what was given. Lists stay as they were given."""
+        for id, bound in self.nodes.items():
+            inputs = self.graph[id].inputs
+            for port in bound.spec.plain:
+                value = bound.literals.get(port.param, MISSING)
+                given = inputs.get(port.name, MISSING)
+                if value is MISSING or given is MISSING or isinstance(value, list | tuple):
+                    continue
+                if type(value) is not type(given) or value != given:
+                    yield id, port.name, value
+
     def api(self) -> dict[str, dict[str, Any]]:
         """The graph in API form with the coerced values."""
         form = self.graph.to_api()
-        for id, bound in self.nodes.items():
-            inputs = form[id]["inputs"]
-            for port in bound.spec.plain:
-                value = bound.literals.get(port.param, MISSING)
-                if value is not MISSING and port.name in inputs and not isinstance(value, list | tuple):
-                    inputs[port.name] = value
+        for id, name, value in self.coerced():
+            form[id]["inputs"][name] = value
         return form

@@ -15,6 +15,7 @@ from .bound import MISSING, Bound, Checked, Wire
 from .context import Blocker, Context
 from .graph import Graph, Link, Malformed, Node, walk
 from .literals import REFUSED, Check, printable
+from .ports import Hook
 from .spec import Catalog
 from .table import Table, fits
 
@@ -116,7 +117,7 @@ class _Validation:
         before = len(self.problems)
         bound = self._bind(node, table)
         self.bound[id] = bound
-        if table.spec.validate is not None and len(self.problems) == before:
+        if table.spec.validate is not None and _may_judge(table.spec.validate, self.problems[before:]):
             self._custom(bound)
         if len(self.problems) != before:
             self.bad.add(id)
@@ -222,12 +223,13 @@ class _Validation:
             judged = [name for name in values if hook.wants(name) and not name.startswith(" ")]
             if "input_types" in hook.names:
                 values["input_types"] = self._types(bound)
+                judged.append("input_types")
             said = settled(hook(values, self.context))
         except Exception as error:
             self._say(
                 bound.node.id,
                 "",
-                "exception_during_validation",
+                self._raised_at(bound.node.id),
                 f"its check failed: {error}",
                 got=traceback.format_exception_only(error)[-1].strip(),
             )
@@ -299,8 +301,11 @@ class _Validation:
         )
 
     def _dangling(self, node: Node, name: str, message: str, link: Link, remedy: str) -> None:
-        where = "exception_during_validation" if node.id in self.outputs else "exception_during_inner_validation"
+        where = self._raised_at(node.id)
         self._say(node.id, name, where, f"{name}: {message}", got=[link.node, link.slot], remedy=remedy)
+
+    def _raised_at(self, id: str) -> str:
+        return "exception_during_validation" if id in self.outputs else "exception_during_inner_validation"
 
     def _cycle(self, path: list[str]) -> None:
         self.bad.update(path)
@@ -315,3 +320,9 @@ class _Validation:
             expected="links that lead from inputs to outputs only",
             remedy="Cut one of these links.",
         )
+
+
+def _may_judge(hook: Hook, found: Iterable[Problem]) -> bool:
+    """Whether the node's own check runs beside faults found already: not when it looks at an input that has one."""
+    wrong = [problem.input for problem in found]
+    return not wrong or (hook.classic and not any(hook.wants(name) for name in wrong))

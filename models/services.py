@@ -7,10 +7,10 @@ A folder given to the engine is laid out as the ecosystem's (`checkpoints/ loras
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ..errors import DocumentError, ModelNotFound, PathEscape
 
@@ -52,18 +52,37 @@ EMBEDDED = Path(__file__).parent / "embedded"
 
 
 @dataclass(frozen=True)
+class Shelf:
+    """Where files of a kind lie, first folder first. suffixes: how their names end; none: in any way."""
+
+    folders: Sequence[Path] = ()
+    suffixes: Collection[str] = SUFFIXES
+
+    def holds(self, name: str) -> bool:
+        return not self.suffixes or Path(name).suffix.lower() in self.suffixes
+
+
+class View(Protocol):
+    """A live table of folders, such as foreign packs write into."""
+
+    def kinds(self) -> Iterable[str]: ...
+
+    def shelf(self, kind: str) -> Shelf | None: ...
+
+
+@dataclass(frozen=True)
 class Models:
     """Where the files of each kind lie, first folder first.
 
-    roots: the model folders themselves. tokenizers: folders named for vocabularies. views: live tables of folders,
-    such as foreign packs write into; the first that knows a kind speaks for it.
+    roots: the model folders themselves. tokenizers: folders named for vocabularies. views: the first that knows a kind
+    speaks for it.
     """
 
     folders: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     roots: tuple[Path, ...] = ()
     tokenizers: tuple[Path, ...] = ()
     allow_download: bool = False
-    views: list[Callable[[str], Sequence[Path] | None]] = field(default_factory=list, repr=False, compare=False)
+    views: list[View] = field(default_factory=list, repr=False, compare=False)
     _vocabularies: dict[tuple[object, ...], Tokenizer] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -90,11 +109,20 @@ class Models:
         """The first model folder."""
         return self.roots[0].absolute() if self.roots else Path("models").absolute()
 
+    def kinds(self) -> tuple[str, ...]:
+        """All kinds that there are now."""
+        return tuple(dict.fromkeys([*self.folders, *(kind for view in self.views for kind in view.kinds())]))
+
+    def shelf(self, kind: str) -> Shelf:
+        """Where files of a kind lie now, and how their names end."""
+        kind = ALIASES.get(kind, kind)
+        seen = (view.shelf(kind) for view in self.views)
+        own = Shelf(self.folders.get(kind, ()), (*SUFFIXES, ".yaml") if kind == "configs" else SUFFIXES)
+        return next((found for found in seen if found is not None), own)
+
     def places(self, kind: str) -> Sequence[Path]:
         """Where files of a kind lie now, first folder first."""
-        kind = ALIASES.get(kind, kind)
-        seen = (view(kind) for view in self.views)
-        return next((found for found in seen if found is not None), self.folders.get(kind, ()))
+        return self.shelf(kind).folders
 
     def find(self, kind: str, name: str) -> Path:
         """The file (or Diffusers folder) of that name. Raises ModelNotFound, PathEscape."""
@@ -118,7 +146,8 @@ class Models:
     def list(self, kind: str) -> tuple[str, ...]:
         """Names of a kind, folders below included, sorted. Unknown kinds are empty."""
         kind = ALIASES.get(kind, kind)
-        found = (name for folder in self.places(kind) for name in _names(folder, kind))
+        shelf = self.shelf(kind)
+        found = (name for folder in shelf.folders for name in _names(folder, kind, shelf))
         return tuple(sorted(dict.fromkeys(found), key=str.lower))
 
     def fingerprint(self, kind: str, name: str) -> str:
@@ -156,21 +185,23 @@ def _is_there(path: Path, kind: str) -> bool:
         return False
 
 
-def _names(folder: Path, kind: str) -> Iterator[str]:
+def _names(folder: Path, kind: str, shelf: Shelf) -> Iterator[str]:
+    if kind == "custom_nodes":  # packs, and no models
+        return
     if kind == "diffusers":
         for index in folder.rglob("model_index.json"):
             yield index.parent.relative_to(folder).as_posix()
         return
     seen: set[str] = set()
     for path, below, files in os.walk(folder, followlinks=True):
+        below[:] = [name for name in below if name != ".git"]
         real = os.path.realpath(path)
         if real in seen:  # a link that leads back up
             below.clear()
             continue
         seen.add(real)
         for file in files:
-            wanted = file.endswith(SUFFIXES) or (kind == "configs" and file.endswith(".yaml"))
-            if wanted and _is_there(Path(path) / file, "file"):  # no pipes, no links to nowhere
+            if shelf.holds(file) and _is_there(Path(path) / file, "file"):  # no pipes, no links to nowhere
                 yield (Path(path) / file).relative_to(folder).as_posix()
 
 

@@ -67,12 +67,16 @@ class Saved:
 
 @dataclass(frozen=True)
 class Files:
-    """The three folders. `metadata`: whether saved files carry the workflow that made them."""
+    """The three folders. `metadata`: whether saved files carry the workflow that made them.
+
+    user_dir: where users' own data lie, if somebody said it.
+    """
 
     input_dir: Path
     output_dir: Path
     temp_dir: Path
     metadata: bool = True
+    user_dir: Path | None = None
     session: str = field(default_factory=lambda: "".join(secrets.choice(ascii_lowercase) for _ in range(5)))
     _hashes: dict[Path, tuple[tuple[int, int], str]] = field(default_factory=dict, repr=False, compare=False)
 

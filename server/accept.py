@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +11,8 @@ from typing import Any
 from ..documents.api import prompt_to_graph
 from ..engine import Engine
 from ..errors import CarraraError, Problem
-from ..executor.graph import Graph, Link
+from ..executor.graph import Graph, Link, Malformed
+from ..executor.literals import printable
 from ..executor.validate import Checked
 from ..executor.views import input_config
 from .jobs import Order
@@ -19,6 +21,7 @@ from .queue import now
 SECRETS = ("auth_token_comfy_org", "api_key_comfy_org")
 LONG_LIST = 20
 LONG_NAME = 200
+LONG_VALUE = 1000
 REFUSED = "the node refuses these values."
 """What validation says where a node gave no reason."""
 
@@ -49,7 +52,7 @@ def judge(engine: Engine, body: Any) -> Accepted:
     The workflow may be in either form. Raises Refused.
     """
     if not isinstance(body, Mapping):
-        raise Refused("invalid_prompt", "The request is no JSON object.")
+        raise Refused("no_prompt", "The request is no JSON object.", 'Send {"prompt": {...}}.')
     if "prompt" not in body:
         raise Refused("no_prompt", "The request has no prompt.", 'Send {"prompt": {...}}.')
     extra = _extra(body)
@@ -66,7 +69,7 @@ def judge(engine: Engine, body: Any) -> Accepted:
             errors,
         )
     order = Order(
-        prompt=prompt,
+        prompt=_settled(prompt, checked),
         extra=extra,
         targets=checked.good,
         id=_name(body, "prompt_id"),
@@ -105,6 +108,14 @@ def _graph(engine: Engine, prompt: Any, extra: dict[str, Any]) -> tuple[Mapping[
         raise Refused("invalid_prompt", error.message, str(error)) from error
 
 
+def _settled(prompt: Mapping[str, Any], checked: Checked) -> Mapping[str, Any]:
+    """The workflow as it was sent, with the values as nodes will get them."""
+    found = dict(prompt)
+    for id, name, value in checked.coerced():
+        found[id] = {**found[id], "inputs": {**found[id]["inputs"], name: value}}
+    return found
+
+
 def _targets(engine: Engine, graph: Graph, wanted: Any) -> list[str] | None:
     """The output nodes to run: all of them (None), or those the client names."""
     if wanted is None:
@@ -132,6 +143,8 @@ def _name(body: Mapping[str, Any], key: str) -> str | None:
     value = body.get(key)
     if value is None or value == "":
         return None
+    if type(value) is int:
+        value = str(printable(value))
     if not isinstance(value, str) or len(value) > LONG_NAME or not value.isprintable():
         raise Refused("invalid_prompt", f"{key} is no short text.")
     return value
@@ -178,17 +191,18 @@ def _fault(engine: Engine, checked: Checked, problem: Problem) -> dict[str, Any]
     if problem.input:
         info["input_name"] = problem.input
     if problem.type == "exception_during_validation":
-        info |= {"exception_type": _raised(problem), "traceback": []}
+        info |= {"exception_type": _raised(checked, problem), "traceback": []}
     elif problem.type == "exception_during_inner_validation":
         return _seen_from_below(engine, checked, problem, details)
     elif problem.type == "custom_validation_failed":
         details = " - ".join(part for part in (problem.input, _reason(problem)) if part)
+        return {"type": problem.type, "message": problem.message, "details": details, "extra_info": info}
     elif problem.type != "required_input_missing":
         info |= _wanted(engine, problem.type, node.type, problem.input)
         if problem.type == "return_type_mismatch":
             info["received_type"] = problem.got
         else:
-            info["received_value"] = problem.got
+            info["received_value"] = _received(problem, given)
         if problem.type == "invalid_input_type":
             info["exception_message"] = problem.message
     if isinstance(given, Link):
@@ -208,12 +222,25 @@ def _seen_from_below(engine: Engine, checked: Checked, problem: Problem, details
         else:
             continue
         break
-    info |= {"exception_type": _raised(problem), "exception_message": problem.message, "traceback": []}
+    info |= {"exception_type": _raised(checked, problem), "exception_message": problem.message, "traceback": []}
     return {"type": problem.type, "message": problem.message, "details": details, "extra_info": info}
 
 
-def _raised(problem: Problem) -> str:
-    """The name of what a check raised."""
+def _received(problem: Problem, given: Any) -> Any:
+    """What was given: as it is, if it is short."""
+    value = given.value if isinstance(given, Malformed) else given
+    if not isinstance(value, list | Mapping):
+        return problem.got
+    try:
+        return value if len(json.dumps(value)) <= LONG_VALUE else problem.got
+    except RecursionError:
+        return problem.got
+
+
+def _raised(checked: Checked, problem: Problem) -> str:
+    """The name of what a check raised; looking up what a link names fails as it does in a dict or a list."""
+    if isinstance(problem.got, list):
+        return "IndexError" if problem.got[0] in checked.graph else "KeyError"
     name = problem.got.partition(":")[0] if isinstance(problem.got, str) else ""
     return name if name.replace(".", "").isidentifier() else "Exception"
 

@@ -8,6 +8,7 @@ import json
 import logging
 import struct
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -17,6 +18,7 @@ from . import protocol
 from .hub import Frame, Hub
 from .jobs import State
 from .queue import Queue
+from .users import HEADER, Accounts
 from .worker import Worker
 
 LOG = logging.getLogger(__name__)
@@ -30,7 +32,7 @@ class Bridge:
     loop, listen, port: of the server, once it runs.
     """
 
-    def __init__(self, hub: Hub, queue: Queue, worker: Worker) -> None:
+    def __init__(self, hub: Hub, queue: Queue, worker: Worker, accounts: Accounts) -> None:
         self.routes: list[tuple[str, str, Callable[..., Any]]] = []
         self.prompt_handlers: list[PromptHandler] = []
         self.loop: asyncio.AbstractEventLoop | None = None
@@ -39,6 +41,7 @@ class Bridge:
         self._hub = hub
         self._queue = queue
         self._worker = worker
+        self._accounts = accounts
         self._said: dict[str, tuple[str | None, str | None]] = {}
 
     def join(self, engine: Engine) -> None:
@@ -117,6 +120,28 @@ class Bridge:
             return {} if job is None or job.finished is None else {id: protocol.entry(job)}
         jobs = self._queue.history(most, None if offset < 0 else offset)
         return {job.id: protocol.entry(job) for job in jobs}
+
+    # --- users ---------------------------------------------------------------------------------------------
+
+    @property
+    def user_folder(self) -> Path:
+        """Where all users' data lie."""
+        return self._accounts.folder
+
+    def users(self) -> dict[str, str]:
+        """Names by id."""
+        return self._accounts.names()
+
+    def user(self, request: web.Request) -> tuple[str, Path]:
+        """Id and folder of whoever asks. Raises UnknownUser."""
+        asked = request.headers.get(HEADER)
+        return self._accounts.id(asked), self._accounts.user(asked).folder
+
+    def add_user(self, name: str) -> str:
+        """A new user's id. Raises InputError."""
+        return self._accounts.add(name)
+
+    # --- prompts -------------------------------------------------------------------------------------------
 
     def interrupt(self) -> None:
         self._worker.interrupt()

@@ -12,6 +12,12 @@ from .guard import Guard, middleware
 from .routes import every
 from .web import JSON_LIMIT, SERVER, Route, Server, errors
 
+PICTURES = (
+    ".png", ".jpg", ".jpeg", ".webp", ".gif", ".svg", ".ico", ".avif", ".ppm", ".bmp", ".pgm", ".tif", ".tiff",
+)  # fmt: skip
+LASTING = (200, 201, 202, 204, 206, 301, 308)
+DAY, HOUR = 86400, 3600
+
 
 def application(server: Server, guard: Guard) -> web.Application:
     """The application around a server's parts. Its worker starts and stops with it."""
@@ -48,8 +54,22 @@ async def _harden(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.setdefault("Referrer-Policy", "same-origin")
     response.headers.setdefault("X-Frame-Options", "SAMEORIGIN")
     response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+    if (rule := kept(request.path, response.status)) is not None:
+        response.headers.setdefault("Cache-Control", rule)
     if "Server" in response.headers:
         del response.headers["Server"]
+
+
+def kept(path: str, status: int) -> str | None:
+    """How long browsers may keep an answer, by the end of its path."""
+    name = path.rpartition("/")[2].lower()
+    if name.endswith((".js", ".css")) or (name.startswith("index") and name.endswith(".json")):
+        return "no-cache"
+    if not name.endswith(PICTURES) or status == 304:
+        return None
+    if status in LASTING:
+        return f"public, max-age={DAY}"
+    return {404: f"public, max-age={HOUR}", 302: "no-cache", 303: "no-cache", 307: "no-cache"}.get(status)
 
 
 async def _start(app: web.Application) -> None:

@@ -22,6 +22,8 @@ PREVIEWS = 2
 MOST = 20_000
 MOST_BYTES = 64 << 20
 """Waiting messages or bytes above which a client is given up."""
+QUIET = 30.0
+"""Seconds after which gateways on the way may take a socket for dead."""
 PREVIEW, PREVIEW_WITH_METADATA, TEXT = 1, 4, 3
 IMAGE_JPEG = 1
 
@@ -70,10 +72,18 @@ class Client:
             except RuntimeError:  # the server is gone
                 self._lost = True
 
-    async def pump(self) -> None:
-        """Send what waits, until cancelled or the client is lost."""
+    async def pump(self, pause: float = QUIET) -> None:
+        """Send what waits, until cancelled or the client is lost. pause: seconds of silence until a sign of life.
+
+        Nobody need answer it: a script that does other work between two jobs reads nothing, and is still there.
+        """
         while True:
-            await self._wake.wait()
+            try:
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
+            except TimeoutError:
+                await self._socket.ping()
+                continue
             self._wake.clear()
             while (frame := self._next()) is not None:
                 if isinstance(frame.data, str):

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from ..errors import CarraraError, NodeFailed
+from ..errors import CarraraError, Cycle, NodeFailed
 from ..executor import events
 from ..executor.literals import printable
 from ..models.preview import METHODS
@@ -20,6 +20,8 @@ MANY = 200
 """Nodes above which the state of all of them is told at most every 50 ms."""
 PAUSE = 0.05
 NAMES = 50
+KNOWN: Mapping[type[BaseException], str] = {Cycle: "graph.DependencyCycleError"}
+"""Failures that the protocol has a name for."""
 
 
 Of = (
@@ -177,7 +179,7 @@ class Narrator:
     def _failed(self, node: str, error: BaseException, inputs: Mapping[str, Any]) -> None:
         cause = error.__cause__ if isinstance(error, NodeFailed) and error.__cause__ is not None else error
         kind = type(cause)
-        name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+        name = KNOWN.get(kind) or f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
         message = str(cause) or str(error)
         full = traceback.format_exception(cause)
         data = self._error(node, name, message, full, inputs)

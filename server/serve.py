@@ -130,6 +130,7 @@ def assemble(options: Options, token: str | None) -> web.Application:
         dtype=options.dtype,
         input_dir=options.input or options.under("input"),
         output_dir=options.output or options.under("output"),
+        user_dir=user,
         cache="off" if options.keep == "none" else options.cache or ("off" if options.keep else None),
         keep=keeping(options.keep),
         metadata=options.metadata,

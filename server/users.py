@@ -18,6 +18,7 @@ from ..errors import CarraraError, DocumentError, InputError
 from ..nodes.store import inside, write_file
 
 ONE = "default"
+HEADER = "Comfy-User"
 NAMES = "users.json"
 LONG = 100
 MOST_USERS = 1000
@@ -73,7 +74,7 @@ class Accounts:
 
     def __init__(self, folder: Path, many: bool = False) -> None:
         self.many = many
-        self._folder = folder
+        self.folder = folder
         self._lock = threading.Lock()
         self._known: dict[str, User] = {}
         if not many:
@@ -84,17 +85,19 @@ class Accounts:
         if not self.many:
             return {ONE: ONE}
         try:
-            found = parse_json((self._folder / NAMES).read_bytes(), "the users")
+            found = parse_json((self.folder / NAMES).read_bytes(), "the users")
         except (OSError, DocumentError):
             return {}
         pairs = found.items() if isinstance(found, dict) else ()
-        return {id: name for id, name in pairs if isinstance(name, str) and _plain(id) == id}
+        return {id: name for id, name in pairs if isinstance(name, str) and _plain(id) == id and not _inner(id)}
 
     def add(self, name: str) -> str:
         """A new user's id. Raises InputError for a name that is taken, or none."""
         name = name.strip()
         if not name or len(name) > LONG or not name.isprintable():
             raise InputError("that is no name for a user", got=name[:LONG], expected=f"1 to {LONG} letters")
+        if _inner(_plain(name)):
+            raise InputError("names with that beginning are the server's own", got=name, expected="no __ in front")
         with self._lock:
             names = self.names()
             if not self.many or len(names) >= MOST_USERS:
@@ -102,22 +105,32 @@ class Accounts:
             if name in names.values():
                 raise InputError("there is a user of that name", got=name)
             id = f"{_plain(name)}_{uuid.uuid4()}"
-            write_file(self._folder / NAMES, write_json(names | {id: name}).encode())
+            write_file(self.folder / NAMES, write_json(names | {id: name}).encode())
         return id
 
-    def user(self, id: str | None) -> User:
-        """The user of that id. Raises UnknownUser."""
+    def id(self, asked: str | None) -> str:
+        """Who is meant by a request that asks in that name. Raises UnknownUser."""
         if not self.many:
-            return self._known[ONE]
-        if id is None or id not in self.names():
-            raise UnknownUser("this server has no such user", got=id, remedy="Send the header Comfy-User.")
+            return ONE
+        if asked is None or asked not in self.names():
+            raise UnknownUser("this server has no such user", got=asked, remedy="Send the header Comfy-User.")
+        return asked
+
+    def user(self, asked: str | None) -> User:
+        """The user that a request means. Raises UnknownUser."""
+        id = self.id(asked)
         return self._known.get(id) or self._enter(id)
 
     def _enter(self, id: str) -> User:
         with self._lock:
-            found = self._known.setdefault(id, User(self._folder / id))
+            found = self._known.setdefault(id, User(self.folder / id))
         found.prepare()
         return found
+
+
+def _inner(id: str) -> bool:
+    """Whether the folder of that name is the server's or a pack's own, which no request may reach."""
+    return id.startswith("__")
 
 
 def _plain(name: str) -> str:

@@ -21,7 +21,7 @@ from .hub import Hub
 from .logs import Log
 from .metrics import Metrics
 from .queue import Queue
-from .users import Accounts, UnknownUser, User
+from .users import HEADER, Accounts, UnknownUser, User
 from .worker import Worker
 
 LOG = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Server:
     @cached_property
     def bridge(self) -> Bridge:
         """What foreign packs see of it."""
-        return Bridge(self.hub, self.queue, self.worker)
+        return Bridge(self.hub, self.queue, self.worker, self.accounts)
 
     def changed(self) -> None:
         """Tell everybody how many jobs are left."""
@@ -67,7 +67,7 @@ def of(request: web.Request) -> Server:
 
 def user_of(request: web.Request) -> User:
     """Whose settings and files are meant. Raises UnknownUser."""
-    return of(request).accounts.user(request.headers.get("Comfy-User"))
+    return of(request).accounts.user(request.headers.get(HEADER))
 
 
 @dataclass(frozen=True)

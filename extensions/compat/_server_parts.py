@@ -172,35 +172,6 @@ class Queue:
         raise MissingAttribute(f"server.PromptServer.prompt_queue.{name}")
 
 
-class Users:
-    """Whose request it is, and where that user's files lie. Without a server that knows more there is one user."""
-
-    def __init__(self, host: Host, folder: Callable[[], str]) -> None:
-        self._host = host
-        self._folder = folder
-        self.users = {"default": "default"}
-
-    def _of(self, request: Any) -> tuple[str, Path]:
-        ask = getattr(self._host.channel, "user", None)
-        return ("default", Path(self._folder()) / "default") if ask is None else ask(request)
-
-    def get_request_user_id(self, request: Any) -> str:
-        return self._of(request)[0]
-
-    def get_request_user_filepath(
-        self, request: Any, file: str | None, type: str = "userdata", create_dir: bool = True
-    ) -> str | None:
-        """Where a file of the user's lies; None for names that lead elsewhere."""
-        root = self._of(request)[1]
-        try:
-            path = inside(root, file or "")
-        except PathEscape:
-            return None
-        if create_dir:
-            (path.parent if file else path).mkdir(parents=True, exist_ok=True)
-        return str(path)
-
-
 def encoded(event: str | int, data: Any) -> tuple[str | int, Any]:
     """A message as it goes out: pictures become JPEG or PNG behind their number."""
     if event == BinaryEventTypes.UNENCODED_PREVIEW_IMAGE:

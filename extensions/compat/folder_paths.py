@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from platformdirs import user_data_path
 
-from ...models.services import ALIASES, SUFFIXES, Models
+from ...models.services import ALIASES, SUFFIXES, Models, Shelf
 from ...nodes.store import Files, tokens
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ base_path = str(_base)
 input_directory = str(_files.input_dir)
 output_directory = str(_files.output_dir)
 temp_directory = str(_files.temp_dir)
-_users = user_directory = str(user_data_path("carrara") / "user")
+_users = user_directory = str((_files.user_dir or user_data_path("carrara") / "user").absolute())
 
 folder_names_and_paths: dict[str, tuple[list[str], Any]] = {
     kind: ([str(folder) for folder in folders], _EXTENSIONS.get(kind, supported_pt_extensions))
@@ -46,13 +46,18 @@ filename_list_cache: dict[str, tuple[list[str], dict[str, float], float]] = {}
 extension_mimetypes_cache = {"webp": "image", "fbx": "model"}
 
 
-def _live(kind: str) -> list[Path] | None:
-    """The folders of a kind as they are now; the engine's own nodes search them too."""
-    entry = folder_names_and_paths.get(kind)
-    return None if entry is None else [Path(folder) for folder in entry[0]]
+class _Live:
+    """The folders of each kind as they are now; the engine's own nodes search them too."""
+
+    def kinds(self) -> list[str]:
+        return list(folder_names_and_paths)
+
+    def shelf(self, kind: str) -> Shelf | None:
+        entry = folder_names_and_paths.get(kind)
+        return None if entry is None else Shelf([Path(folder) for folder in entry[0]], frozenset(entry[1]))
 
 
-_models.views.append(_live)
+_models.views.append(_Live())
 
 
 # --- the three folders of files -----------------------------------------------------------------------------
@@ -97,9 +102,9 @@ def get_user_directory() -> str:
 
 
 def get_system_user_directory(name: str = "system") -> str:
-    """A folder of users' data that no web page may read."""
-    if not name or name.startswith("_"):
-        raise ValueError(f"no name for a system folder: {name!r}")
+    """A folder of users' data that no web page may read. Raises ValueError for what is no plain name."""
+    if not name or name.startswith("_") or not name.replace("_", "").isalnum():
+        raise ValueError(f"no name for a system folder: {name!r}; letters and digits are")
     return os.path.join(get_user_directory(), f"__{name}")  # noqa: PTH118
 
 

@@ -11,9 +11,9 @@ import weakref
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import aiohttp
-import folder_paths
-from _server_parts import App, Queue, Routes, Users, encoded
+from _server_parts import App, Queue, Routes, encoded
 from aiohttp import web
+from app.user_manager import UserManager
 from protocol import BinaryEventTypes
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class PromptServer:
         self.routes = Routes(HOST)
         self.app = App(self.routes)
         self.prompt_queue = Queue(HOST)
-        self.user_manager = Users(HOST, lambda: folder_paths.get_user_directory())
+        self.user_manager = UserManager()
         self.supports = ["custom_nodes_from_web"]
         self.number = 0
         self.client_session: aiohttp.ClientSession | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from ...executor.spec import Context, Listing
 from ...models.compute import Compute
 from ...models.residency import Residency
-from ...models.services import EMBEDDED, Models
+from ...models.services import EMBEDDED, Models, Shelf
 from ...nodes.store import Files, Names
 from .given import Given, given_pictures
 
@@ -67,7 +67,7 @@ class Inside(Mapping[type, Any]):
             else:
                 places = {"input_dir": paths.get_input_directory(), "output_dir": paths.get_output_directory()}
                 self._engine = self._make(nodes=nodes, device=device(), **places)
-                self._engine.models.views.append(host_folders)
+                self._engine.models.views.append(HostFolders())
         return self._engine
 
     def _files(self) -> Files:
@@ -86,7 +86,7 @@ class Inside(Mapping[type, Any]):
         if host("folder_paths") is None:
             return self.engine.services[Models]  # type: ignore[no-any-return]
         found = Models.at([])
-        found.views.append(host_folders)
+        found.views.append(HostFolders())
         return found
 
     def context(self, hidden: Mapping[str, Any]) -> Context:
@@ -107,13 +107,20 @@ def host(name: str) -> Any:
     return sys.modules.get(name)
 
 
-def host_folders(kind: str) -> Sequence[Path] | None:
-    """Where the host keeps files of a kind, now; the embedded model comes last."""
-    paths = host("folder_paths")
-    if paths is None or kind not in paths.folder_names_and_paths:
-        return None
-    own = [EMBEDDED] if kind == "checkpoints" else []
-    return [*map(Path, paths.get_folder_paths(kind)), *own]
+class HostFolders:
+    """Where the host keeps files of each kind, now; the embedded model comes last."""
+
+    def kinds(self) -> list[str]:
+        paths = host("folder_paths")
+        return [] if paths is None else list(paths.folder_names_and_paths)
+
+    def shelf(self, kind: str) -> Shelf | None:
+        paths = host("folder_paths")
+        if paths is None or kind not in paths.folder_names_and_paths:
+            return None
+        own = [EMBEDDED] if kind == "checkpoints" else []
+        suffixes = frozenset(paths.folder_names_and_paths[kind][1])
+        return Shelf([*map(Path, paths.get_folder_paths(kind)), *own], suffixes)
 
 
 def device() -> str:

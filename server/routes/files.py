@@ -73,7 +73,7 @@ def located(request: web.Request) -> Path:
 async def view(request: web.Request) -> web.StreamResponse:
     """A file; a picture also smaller (`preview=webp;90`) or one part of it (`channel=rgb` or `a`)."""
     path = located(request)
-    preview, part = request.query.get("preview"), request.query.get("channel", "rgba")
+    preview, part = request.query.get("preview"), request.query.get("channel", "")
     try:
         if preview is not None:
             data, kind = await asyncio.to_thread(smaller, path, preview, part)
@@ -91,7 +91,10 @@ async def view_metadata(request: web.Request) -> web.Response:
     name = request.query.get("filename", "")
     if not name.endswith((".safetensors", ".sft")):
         raise problem(404, "not_found", "Only safetensors files say something about themselves.")
-    path = of(request).engine.models.find(request.match_info["folder"], name)
+    try:
+        path = of(request).engine.models.find(request.match_info["folder"], name)
+    except PathEscape:
+        raise problem(404, "not_found", "There is no such file.") from None
     header = await asyncio.to_thread(read_header, path)
     if not header.metadata:
         raise problem(404, "not_found", "The file says nothing about itself.")

@@ -18,8 +18,6 @@ POLICY = (
 )
 """Nothing the editor does may leave the machine."""
 NO_STORE = {"Cache-Control": "no-cache", "Pragma": "no-cache", "Expires": "0"}
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".svg", ".ico", ".avif")
-DAY, HOUR = 86400, 3600
 PLAIN_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Carrara</title>
 <style>body{font:16px/1.5 system-ui;max-width:40em;margin:4em auto;padding:0 1em}code{background:#eee;padding:.1em .3em}
 </style><h1>The server runs. The editor is not installed.</h1>
@@ -54,21 +52,13 @@ async def index(request: web.Request) -> web.StreamResponse:
 async def static(request: web.Request) -> web.StreamResponse:
     """A file of the editor, or of a pack's part of it."""
     editor, name = of(request).editor, request.match_info["path"]
-    picture = name.lower().endswith(PICTURES)
     path = pack_file(of(request).engine.packs, name)
     if path is None and editor is not None and not name.startswith("api/"):
         path = inside(editor, name)
     if path is None or not path.is_file():
-        missing = problem(404, "not_found", "There is nothing of that name.")
-        if picture:
-            missing.headers["Cache-Control"] = f"public, max-age={HOUR}"
-        raise missing
+        raise problem(404, "not_found", "There is nothing of that name.")
     kind = "text/javascript" if path.suffix in (".js", ".mjs") else mimetypes.guess_type(path.name)[0]
     headers = {"Content-Type": kind or "application/octet-stream"}
-    if path.suffix in (".js", ".css") or (path.name.startswith("index") and path.suffix == ".json"):
-        headers["Cache-Control"] = "no-cache"
-    elif picture:
-        headers["Cache-Control"] = f"public, max-age={DAY}"
     if path.suffix == ".html":
         headers |= {"Content-Security-Policy": POLICY}
     return web.FileResponse(path, headers=headers)

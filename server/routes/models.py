@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
+import json
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
-from ...models.services import ALIASES, EMBEDDED, KINDS, Models
+from ...errors import BadWeights
+from ...models.header import read_header
+from ...models.services import ALIASES, EMBEDDED, KINDS, SUFFIXES, Models
 from ...nodes.store import inside
 from ..pictures import opened
 from ..web import Route, of, problem
@@ -17,13 +21,14 @@ from ..web import Route, of, problem
 HIDDEN = ("configs", "custom_nodes")
 PICTURES = (".png", ".preview.png", ".jpg", ".jpeg", ".webp")
 SIDE = 512
+COVERS = "ssmd_cover_images"
 
 
 def kind_of(request: web.Request) -> str:
     """The folder that a path names; 404 if there is none."""
     models, kind = of(request).engine.models, request.match_info["folder"]
     kind = ALIASES.get(kind, kind)
-    if kind not in models.folders:
+    if kind not in models.kinds():
         raise problem(404, "not_found", "There is no such kind of model.")
     return kind
 
@@ -36,7 +41,7 @@ async def embeddings(request: web.Request) -> web.Response:
 
 async def folders(request: web.Request) -> web.Response:
     """Kinds of models."""
-    return web.json_response([kind for kind in of(request).engine.models.folders if kind != "custom_nodes"])
+    return web.json_response(list(of(request).engine.models.kinds()))
 
 
 async def files(request: web.Request) -> web.Response:
@@ -49,8 +54,8 @@ async def places(request: web.Request) -> web.Response:
     """Kinds of models and the folders they are looked for in."""
     models = of(request).engine.models
     found = [
-        {"name": kind, "folders": [str(folder) for folder in folders]}
-        for kind, folders in models.folders.items()
+        {"name": kind, "folders": [str(folder) for folder in models.places(kind)]}
+        for kind in models.kinds()
         if kind not in HIDDEN
     ]
     return web.json_response(found)
@@ -63,8 +68,11 @@ async def details(request: web.Request) -> web.Response:
 
 def described(models: Models, kind: str) -> list[dict[str, Any]]:
     found = []
+    places = models.places(kind)
     for name in models.list(kind):
-        for index, folder in enumerate(models.folders[kind]):
+        if not name.lower().endswith(SUFFIXES):
+            continue
+        for index, folder in enumerate(places):
             path = folder / name
             if path.exists():
                 about = path.stat()
@@ -82,9 +90,9 @@ def described(models: Models, kind: str) -> list[dict[str, Any]]:
 
 
 async def preview(request: web.Request) -> web.Response:
-    """A small picture of a model: one that lies beside it under its name."""
+    """A small picture of a model: one that lies beside it under its name, or that its file holds as its cover."""
     kind = kind_of(request)
-    places = of(request).engine.models.folders[kind]
+    places = of(request).engine.models.places(kind)
     index = int(request.match_info["index"])
     if index >= len(places) or places[index] == EMBEDDED:
         raise problem(404, "not_found", "There is no picture.")
@@ -94,11 +102,25 @@ async def preview(request: web.Request) -> web.Response:
         if picture.is_file() and inside(places[index], str(picture.relative_to(places[index].resolve()))):
             data = await asyncio.to_thread(thumbnail, picture)
             return web.Response(body=data, content_type="image/webp")
-    raise problem(404, "not_found", "There is no picture.")
+    inner = await asyncio.to_thread(cover, path)
+    if inner is None:
+        raise problem(404, "not_found", "There is no picture.")
+    return web.Response(body=await asyncio.to_thread(thumbnail, inner), content_type="image/webp")
 
 
-def thumbnail(path: Path) -> bytes:
-    picture = opened(path)
+def cover(path: Path) -> io.BytesIO | None:
+    """The first picture that trainers of LoRAs wrote into the header of a safetensors file."""
+    if path.suffix not in (".safetensors", ".sft") or not path.is_file():
+        return None
+    try:
+        listed = json.loads(read_header(path).metadata.get(COVERS, "[]"))
+        return io.BytesIO(base64.b64decode(listed[0], validate=True))
+    except (BadWeights, ValueError, TypeError, LookupError, RecursionError):
+        return None
+
+
+def thumbnail(source: Path | io.BytesIO) -> bytes:
+    picture = opened(source)
     picture.thumbnail((SIDE, SIDE))
     out = io.BytesIO()
     picture.save(out, "WEBP", quality=85)

@@ -6,9 +6,10 @@ import asyncio
 
 from aiohttp import web
 
+from ...errors import DocumentError
 from ..jobs import State
 from ..shapes import IDS, TEXT, YES, record
-from ..web import Route, json_object, names, of, problem
+from ..web import Route, json_body, json_object, names, of, problem
 
 
 async def get_queue(request: web.Request) -> web.Response:
@@ -40,8 +41,11 @@ async def post_queue(request: web.Request) -> web.Response:
 
 async def interrupt(request: web.Request) -> web.Response:
     """Stop the running job; with a `prompt_id`, only if it is that one."""
-    body = await json_object(request, empty=True)
-    id = body.get("prompt_id")
+    try:
+        body = await json_body(request, {})
+    except DocumentError:  # a wish to stop is not lost over its form
+        body = {}
+    id = body.get("prompt_id") if isinstance(body, dict) else None
     if id is None or isinstance(id, str):
         of(request).worker.interrupt(id or None)
     return web.Response()

@@ -15,13 +15,12 @@ from .system import features
 
 LONG_ID = 200
 LONG_MESSAGE = 1 << 20
-HEARTBEAT = 30.0
 
 
 async def listen(request: web.Request) -> web.StreamResponse:
     """Messages for one client (`clientId`), while they happen."""
     server = of(request)
-    socket = web.WebSocketResponse(heartbeat=HEARTBEAT, max_msg_size=LONG_MESSAGE)
+    socket = web.WebSocketResponse(max_msg_size=LONG_MESSAGE)
     await socket.prepare(request)
     id = request.query.get("clientId", "")[:LONG_ID] or uuid.uuid4().hex
     client = Client(id, socket)

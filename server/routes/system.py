@@ -82,8 +82,8 @@ async def subscribe(request: web.Request) -> web.Response:
 
 async def folder_paths(request: web.Request) -> web.Response:
     """Where models of each kind lie."""
-    folders = of(request).engine.models.folders
-    return web.json_response({kind: [str(path) for path in paths] for kind, paths in folders.items()})
+    models = of(request).engine.models
+    return web.json_response({kind: [str(path) for path in models.places(kind)] for kind in models.kinds()})
 
 
 async def folder_files(request: web.Request) -> web.Response:

@@ -103,7 +103,7 @@ def test_types_of_links_may_be_its_own_business() -> None:
     assert problems(made, {"number": ["t", 0], "other": 1}, t=("MakeThing", {})) == []
     assert seen == [{"number": "THING"}]
     found = problems(made, {"number": ["n", 0]}, n=("Number", {"value": 1}))
-    assert [(name, kind, text) for name, kind, text in found] == [("", "custom_validation_failed", "no thing")]
+    assert found == [("input_types", "custom_validation_failed", "no thing")]
 
 
 def test_it_may_be_async_also_beside_a_running_loop() -> None:

@@ -118,6 +118,7 @@ def make(folder: Path, guard: Guard | None = None, editor: Path | None = None, *
         device="cpu",
         input_dir=folder / "input",
         output_dir=folder / "output",
+        user_dir=folder / "user",
         cache=more.pop("cache", "off"),
         models=[folder / "models"],
         custom_nodes=more.pop("custom_nodes", ()),

@@ -168,6 +168,7 @@ async def test_what_browsers_keep(tmp_path: Path) -> None:
         assert await kept("/deep/c.webp") == "public, max-age=86400"
         assert await kept("/deep/none.webp") == "public, max-age=3600"
         assert await kept("/data.json") is None
+        assert await kept("/userdata/none.css") == "no-cache" and await kept("/api/none.js") == "no-cache"
         assert await kept("/view?filename=p.png") is None and await kept("/view?filename=none.png") is None
 
 
@@ -319,7 +320,7 @@ async def refused(client: Any, prompt: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("mood", "type", "details"),
     [("too long", "custom_validation_failed", "mood - too long"), ("no", "custom_validation_failed", "mood"),
-     ("raise", "exception_during_validation", None)],
+     ("raise", "exception_during_inner_validation", None)],
 )  # fmt: skip
 @asynchronous
 async def test_what_a_node_itself_refuses(
@@ -331,9 +332,11 @@ async def test_what_a_node_itself_refuses(
         [fault] = said["node_errors"]["1"]["errors"]
         assert fault["type"] == type
         if details is None:
-            assert set(fault["extra_info"]) == {"exception_type", "traceback"}
-            assert fault["extra_info"]["exception_type"] == "KeyError"
-            assert isinstance(fault["extra_info"]["traceback"], list)
+            info = fault["extra_info"]
+            assert set(info) == {"input_name", "input_config", "exception_message", "exception_type", "traceback",
+                                 "linked_node"}  # fmt: skip
+            assert info["exception_type"] == "KeyError" and isinstance(info["traceback"], list)
+            assert info["linked_node"] == ["1", 0] and info["input_name"] == "text"
         else:
             assert fault["details"] == details and fault["extra_info"] == {"input_name": "mood"}
 
@@ -364,6 +367,7 @@ async def test_a_link_to_nowhere_is_filed_under_the_node_above(tmp_path: Path, p
             [fault] = said["node_errors"]["1"]["errors"]
             assert fault["type"] == "exception_during_inner_validation"
             info = fault["extra_info"]
+            assert info["exception_type"] == ("KeyError" if link == ["9", 0] else "IndexError")
             assert info["linked_node"] == ["1", 0] and info["input_name"] == "text"
             assert info["input_config"] == ["STRING", {"forceInput": True}]
             assert set(info) == {"input_name", "input_config", "exception_message", "exception_type", "traceback",
@@ -388,6 +392,7 @@ async def test_the_coerced_value_replaces_the_submitted_one(tmp_path: Path) -> N
         assert set(texts) == {"prompt", "workflow", "credit", "list"} and texts["credit"] == "Ada"
         assert texts["prompt"]["1"]["inputs"]["width"] == 16 and texts["prompt"]["1"]["inputs"]["height"] == 8
         assert texts["prompt"]["2"]["inputs"]["filename_prefix"] == "5"
+        assert entry["prompt"][2] == texts["prompt"]
 
 
 # --- what there is -----------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 from pathlib import Path
@@ -137,7 +138,7 @@ async def test_models(tmp_path: Path) -> None:
 
         kinds = await get("/models")
         assert {"checkpoints", "loras", "vae", "text_encoders", "controlnet"} <= set(kinds)
-        assert "custom_nodes" not in kinds
+        assert "custom_nodes" in kinds and await get("/models/custom_nodes") == []
         assert await get("/models/loras") == ["style/ink.safetensors"]
         assert await get("/models/nothing") == 404
         assert await get("/embeddings") == ["bad"]
@@ -301,3 +302,83 @@ async def test_examples_are_templates_with_a_drawing(tmp_path: Path) -> None:
             assert drawn.headers["Content-Type"] == "image/jpeg" and opened(await drawn.read()).size == (640, 400)
         assert (await client.get("/api/workflow_templates/carrara/none.jpg")).status in (400, 404)
         assert (await client.get("/api/workflow_templates/other/hello.json")).status == 404
+
+
+@asynchronous
+async def test_a_preview_is_what_was_asked_for(tmp_path: Path) -> None:
+    """Only a wish for the alpha channel turns a JPEG into something that has one."""
+    async with serving(tmp_path) as client:
+        (tmp_path / "output" / "a.png").write_bytes(picture((200, 10, 30, 128), "RGBA", (8, 8)))
+        for query, kind, mode in [
+            ("preview=jpeg;80", "JPEG", "RGB"), ("preview=jpeg", "JPEG", "RGB"),
+            ("preview=jpeg;80&channel=rgb", "JPEG", "RGB"), ("preview=jpeg;80&channel=a", "WEBP", "RGBA"),
+            ("preview=webp;50", "WEBP", "RGBA"), ("preview=gif", "WEBP", "RGBA"),
+        ]:  # fmt: skip
+            answer = await client.get(f"/view?filename=a.png&{query}")
+            shown = opened(await answer.read())
+            assert (shown.format, shown.mode) == (kind, mode), query
+            assert answer.content_type == f"image/{kind.lower()}"
+
+
+@asynchronous
+async def test_kinds_and_folders_that_packs_add_are_listed(tmp_path: Path) -> None:
+    """With the suffixes that the pack names for its kind; none mean all."""
+    pack = tmp_path / "custom_nodes" / "shelves"
+    pack.mkdir(parents=True)
+    (pack / "__init__.py").write_text(
+        "import os, folder_paths as f\n"
+        "f.add_model_folder_path('faces', os.path.join(f.models_dir, 'faces'))\n"
+        "f.folder_names_and_paths['nets'] = ([os.path.join(f.models_dir, 'nets')], {'.onnx'})\n"
+        "f.add_model_folder_path('loras', os.path.join(f.models_dir, 'more'))\n"
+        "NODE_CLASS_MAPPINGS = {}\n"
+    )
+    for name in ("faces/a.onnx", "faces/b.txt", "nets/c.ONNX", "nets/d.txt", "loras/e.sft", "more/f.safetensors"):
+        (tmp_path / "models" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "models" / name).write_bytes(b"")
+    async with serving(tmp_path, custom_nodes=[pack.parent]) as client:
+
+        async def told(path: str) -> Any:
+            return await (await client.get(path)).json()
+
+        kinds = await told("/models")
+        assert kinds[-2:] == ["faces", "nets"] and kinds[0] == "checkpoints" and "custom_nodes" in kinds
+        assert await told("/models/faces") == ["a.onnx", "b.txt"]
+        assert await told("/models/nets") == ["c.ONNX"]
+        assert await told("/models/loras") == ["e.sft", "f.safetensors"]
+        assert await told("/models/custom_nodes") == []
+        rows = {row["name"]: row["pathIndex"] for row in await told("/experiment/models/loras")}
+        shelves = {shelf["name"]: shelf["folders"] for shelf in await told("/experiment/models")}
+        assert list(shelves["loras"])[rows["e.sft"]] == str(tmp_path / "models" / "loras")
+        assert list(shelves["loras"])[rows["f.safetensors"]] == str(tmp_path / "models" / "more")
+        assert "faces" in shelves and "custom_nodes" not in shelves
+        assert (await told("/internal/folder_paths"))["nets"] == [str(tmp_path / "models" / "nets")]
+        assert (await client.get("/models/noses")).status == 404
+
+
+@asynchronous
+async def test_a_model_shows_the_cover_in_its_header(tmp_path: Path) -> None:
+    loras = tmp_path / "models" / "loras"
+    loras.mkdir(parents=True)
+
+    def model(name: str, covers: Any) -> None:
+        header = json.dumps({"__metadata__": {"ssmd_cover_images": covers}}).encode()
+        (loras / name).write_bytes(len(header).to_bytes(8, "little") + header)
+
+    model("a.safetensors", json.dumps([base64.b64encode(picture(size=(600, 300))).decode()]))
+    for number, covers in enumerate(["[]", "no list", "[5]", '["no base64!"]', '[[["deep"]]]']):
+        model(f"b{number}.safetensors", covers)
+    async with serving(tmp_path) as client:
+        places = (await (await client.get("/internal/folder_paths")).json())["loras"]
+        index = places.index(str(loras))
+        answer = await client.get(f"/experiment/models/preview/loras/{index}/a.safetensors")
+        shown = opened(await answer.read())
+        assert (answer.status, shown.format, shown.size) == (200, "WEBP", (512, 256))
+        for number in range(5):
+            assert (await client.get(f"/experiment/models/preview/loras/{index}/b{number}.safetensors")).status == 404
+
+
+@asynchronous
+async def test_metadata_of_what_lies_elsewhere_is_not_there(tmp_path: Path) -> None:
+    async with serving(tmp_path) as client:
+        for name in ("../x.safetensors", "/etc/x.safetensors", "none.safetensors"):
+            assert (await client.get(f"/view_metadata/loras?filename={name}")).status == 404
