@@ -89,7 +89,8 @@ class Kronecker:
         rank = other or rank
         while first.ndim < second.ndim:
             first = first.unsqueeze(-1)
-        return torch.kron(first, second).reshape(shape) * (scale_of(self.alpha, rank, read) if rank else 1.0)
+        scale = scale_of(self.alpha, rank, read) if rank else 1.0
+        return torch.kron(first.contiguous(), second.contiguous()).reshape(shape) * scale
 
     @staticmethod
     def _factor(

@@ -1,8 +1,8 @@
 """LoRA files as values: which weights they change, and by how much. Nothing is read until a network is made.
 
-A weight becomes W + strength * change; deltas.py has the forms of the change. Names understood: kohya's, with Diffusers
-or LDM module paths, and Diffusers' own (PEFT and older). The module paths come from the table that also serves
-checkpoints (keys.py).
+A weight becomes W + strength * change; deltas.py and reforms.py have the forms of the change. Names understood:
+kohya's and LyCORIS', with Diffusers or LDM module paths, and Diffusers' own (PEFT and older). The module paths come
+from the table that also serves checkpoints (keys.py).
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BadWeights, InputError, Unsupported
+from ..errors import BadWeights, InputError
 from .blueprint import Blueprint
-from .deltas import Delta, Difference, delta_of
+from .deltas import Difference
 from .keys import renamed
 from .load import open_weights
+from .reforms import Change, change_of, changed
 from .weights import Reader, TensorFile, Weights
 
 if TYPE_CHECKING:
@@ -28,9 +29,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PREFIXES: Mapping[str, tuple[str, ...]] = {
-    "unet": ("lora_unet_", "unet.", "diffusion_model.", "model.diffusion_model.", "base_model.model.", ""),
-    "text": ("lora_te_", "lora_te1_", "text_encoder.", "cond_stage_model.transformer.", ""),
-}
+    "unet": ("lora_unet_", "lycoris_", "unet.", "diffusion_model.", "model.diffusion_model.", "base_model.model.", ""),
+    "text": (
+        "lora_te_", "lora_te1_", "text_encoder.", "text_encoders.clip_l.transformer.",
+        "cond_stage_model.transformer.", "",
+    ),
+}  # fmt: skip
 
 ENDINGS: Mapping[str, str] = {
     ".lora_up.weight": "up", ".lora_down.weight": "down", ".lora_mid.weight": "mid", ".alpha": "alpha",
@@ -38,7 +42,11 @@ ENDINGS: Mapping[str, str] = {
     ".lora.up.weight": "up", ".lora.down.weight": "down",
     "_lora.up.weight": "up", "_lora.down.weight": "down",
     ".lora_linear_layer.up.weight": "up", ".lora_linear_layer.down.weight": "down",
-    ".diff": "diff", ".diff_b": "diff_b",
+    ".lora_B": "up", ".lora_A": "down",
+    ".dora_scale": "magnitude", ".lora_magnitude_vector": "magnitude", ".lora_magnitude_vector.weight": "magnitude",
+    ".diff": "diff", ".diff_b": "diff_b", ".w_norm": "diff", ".b_norm": "diff_b", ".set_weight": "set",
+    ".oft_blocks": "oft_blocks", ".rescale": "rescale",
+    **{f".{k}.weight": k for k in ("a1", "a2", "b1", "b2")},
     **{f".hada_{k}": f"hada_{k}" for k in ("w1_a", "w1_b", "w2_a", "w2_b", "t1", "t2")},
     **{f".lokr_{k}": f"lokr_{k}" for k in ("w1", "w1_a", "w1_b", "w2", "w2_a", "w2_b", "t2")},
 }  # fmt: skip
@@ -49,7 +57,7 @@ class Patch:
     """One file's changes to one network. deltas: our key -> how to make the change."""
 
     file: TensorFile
-    deltas: Mapping[str, Delta]
+    deltas: Mapping[str, Change]
     strength: float
 
     @cached_property
@@ -59,12 +67,11 @@ class Patch:
     def applied(self, key: str, weight: Tensor, read: Reader) -> Tensor:
         """weight plus its change, in the weight's own (wide) type. Raises BadWeights where the shapes disagree."""
         try:
-            change = self.deltas[key].delta(tuple(weight.shape), read)
+            return changed(self.deltas[key], weight, self.strength, read)
         except RuntimeError as e:
             raise BadWeights(
                 f"the LoRA's change does not fit {key}", got=str(e).splitlines()[0][:200], expected=tuple(weight.shape)
             ) from e
-        return weight + self.strength * change.to(weight)
 
 
 def with_lora(blueprint: Blueprint, path: Path | str, strength: float) -> tuple[Blueprint, tuple[str, ...]]:
@@ -97,22 +104,20 @@ def with_lora_on_all(parts: Sequence[tuple[Blueprint, float]], path: Path | str)
     return tuple(blueprint for blueprint, _ in applied)
 
 
-def changes(blueprint: Blueprint, file: Weights) -> tuple[dict[str, Delta], tuple[str, ...]]:
+def changes(blueprint: Blueprint, file: Weights) -> tuple[dict[str, Change], tuple[str, ...]]:
     """What the file changes in the blueprint's network, and the keys that were left over."""
     modules = dict(public_names(blueprint))
     groups: dict[str, dict[str, str]] = {}
     unused = []
     for key in file:
-        if key.endswith((".dora_scale", ".lora_magnitude_vector")):
-            raise Unsupported("LoRA files with weight decomposition (DoRA)", got=key, remedy="Use a plain LoRA.")
         name, kind = split(key)
         if kind is None or name not in modules:
             unused.append(key)
         else:
             groups.setdefault(modules[name], {})[kind] = key
-    deltas: dict[str, Delta] = {}
+    deltas: dict[str, Change] = {}
     for module, parts in groups.items():
-        found = delta_of(parts)
+        found = change_of(parts)
         if found is not None:
             deltas[f"{module}.weight"] = found
         else:
@@ -142,5 +147,5 @@ def public_names(blueprint: Blueprint) -> Iterator[tuple[str, str]]:
         ours = key.removesuffix(".weight")
         for path in {ours, renamed(ours, table)}:
             for prefix in PREFIXES.get(blueprint.role, ("",)):
-                kohya = prefix.startswith("lora_")
+                kohya = prefix.endswith("_")
                 yield prefix + (path.replace(".", "_") if kohya else path), ours

@@ -10,7 +10,7 @@ from header_fixtures import fixture
 from network_oracles import difference, noise
 from safetensors.torch import save_file
 
-from carrara.errors import BadWeights, InputError, Unsupported
+from carrara.errors import BadWeights, InputError
 from carrara.models.blueprint import Blueprint
 from carrara.models.checkpoint import assemble
 from carrara.models.families import families
@@ -73,6 +73,8 @@ SPELLINGS = {
         "unet." + THEIRS.replace(".to_out.0", ".processor.to_out"),
         {"up": "_lora.up.weight", "down": "_lora.down.weight", "alpha": None},
     ),
+    "lycoris": ("lycoris_" + THEIRS.replace(".", "_"), {}),
+    "without endings": ("diffusion_model." + OURS, {"up": ".lora_B", "down": ".lora_A", "alpha": None}),
     "bare": (OURS, {"up": ".lora_B.weight", "down": ".lora_A.weight", "alpha": None}),
     "prefixed LDM path": ("diffusion_model." + OURS, {"up": ".lora_B.weight", "down": ".lora_A.weight", "alpha": None}),
 }
@@ -191,10 +193,14 @@ def test_plain_differences_of_weights_and_biases(base: Blueprint, tmp_path: Path
     assert difference(one_change(base, tmp_path / "l.safetensors", OURS + ".bias", parts), noise(32)) < 1e-5
 
 
-def test_what_is_not_understood_is_refused(base: Blueprint, tmp_path: Path) -> None:
-    save_file({"lora_unet_a.dora_scale": torch.ones(3)}, tmp_path / "l.safetensors")
-    with pytest.raises(Unsupported, match="DoRA"):
-        with_lora(base, tmp_path / "l.safetensors", 1.0)
+def test_a_decomposed_file_sets_the_length_of_rows(base: Blueprint, tmp_path: Path) -> None:
+    name = "lora_unet_" + THEIRS.replace(".", "_")
+    parts = {f"{name}.lora_up.weight": noise(32, 4), f"{name}.lora_down.weight": noise(4, 32, seed=2)}
+    parts[f"{name}.lora_magnitude_vector"] = torch.full((32,), 2.0)
+    save_file(parts, tmp_path / "l.safetensors")
+    patched, unused = with_lora(base, tmp_path / "l.safetensors", 1.0)
+    assert unused == ()
+    assert weights_of(patched)[OURS + ".weight"].norm(dim=1).tolist() == pytest.approx([2.0] * 32)
 
 
 def test_a_file_for_another_model_is_refused_and_leftovers_are_told(
