@@ -149,7 +149,7 @@ def save_animated_webp(
     tags |= {key: _EXIF_WORKFLOW - place for place, key in enumerate(others, 1)}
     exif = {tags[key]: f"{key}:{text}" for key, text in texts.items()}
     data = animated_webp(images, exif, fps, lossless, quality, _WEBP_METHODS[method])
-    return _save_animation(images, filename_prefix, "webp", data, ctx)
+    return _save_animation(images, filename_prefix, "webp", data, ctx, moves=images.shape[0] > 1)
 
 
 @node("SaveAnimatedPNG", category="image/animation", output=True, reads=destination, validate=outside)
@@ -167,7 +167,7 @@ def save_animated_png(
     from ..models.picture.codec import animated_png
 
     data = animated_png(images, workflow_texts(ctx, extra_pnginfo), fps, compress_level)
-    return _save_animation(images, filename_prefix, "png", data, ctx)
+    return _save_animation(images, filename_prefix, "png", data, ctx, moves=True)
 
 
 def workflow_texts(ctx: Context, extra: Mapping[str, Any] | None = None) -> dict[str, str]:
@@ -209,10 +209,11 @@ def save_each(
     return shown_images(saved)
 
 
-def _save_animation(images: Tensor, prefix: str, suffix: str, data: bytes, ctx: Context) -> Shown:
+def _save_animation(images: Tensor, prefix: str, suffix: str, data: bytes, ctx: Context, *, moves: bool) -> Shown:
+    """moves: what editors are told; of a PNG they are told so even if it has one picture."""
     files = ctx.service(Files)
     slot = files.slot(prefix, images.shape[2], images.shape[1])
-    return shown_images([files.save(slot, slot.counter, suffix, data)], animated=(images.shape[0] > 1,))
+    return shown_images([files.save(slot, slot.counter, suffix, data)], animated=(moves,))
 
 
 def shown_images(saved: list[Saved], **more: Any) -> Shown:

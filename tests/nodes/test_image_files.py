@@ -71,7 +71,8 @@ def test_animations(ctx):
         assert json.loads(saved.getexif()[0x0110].removeprefix("prompt:")) == PROMPT
         assert saved.getexif()[0x010F] == 'workflow:{"nodes": []}'
     still = nodes.save_animated_png(pictures(1), "film", ctx=ctx)
-    assert still.ui["animated"] == (False,)
+    assert still.ui["animated"] == (True,)
+    assert nodes.save_animated_webp(pictures(1), "film", method="fastest", ctx=ctx).ui["animated"] == (False,)
     assert still.files[0].endswith("film_00002_.png")
 
 
