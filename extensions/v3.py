@@ -127,16 +127,17 @@ def spec_of(
         validate=_hook(kind, "validate_inputs", caller),
         reads=_hook(kind, "fingerprint_inputs", caller),
         needs=_needs(kind, caller) if _any_lazy(inputs) else None,
-        info=lambda services: listing(kind, name, title),
+        info=lambda services: listing(kind, name),
         module=entry,
     )
 
 
-def listing(kind: Any, id: str, title: str | None = None) -> dict[str, Any]:
-    """The class's entry in /object_info, made anew since its lists may name files."""
+def listing(kind: Any, id: str) -> dict[str, Any]:
+    """The class's entry in /object_info, made anew since its lists may name files.
+
+    A schema says its display name itself, or none: the titles beside a mapping are for classes of the first form.
+    """
     info = kind.GET_NODE_INFO_V1() | {"name": id}
-    if title is not None:
-        info["display_name"] = title
     return {key: plain(value) for key, value in info.items()}
 
 

@@ -176,7 +176,7 @@ def test_classes_of_both_forms_in_one_mapping(pack: Opened) -> None:
     listed = object_info(engine.catalogue["my twice"], {})
     assert (listed["name"], listed["display_name"], listed["python_module"]) == (
         "my twice",
-        "Mine",
+        "Two times",
         "custom_nodes.my-pack",
     )
     graph = {
