@@ -97,6 +97,24 @@ class Hooked:
     def _set(self, place: str, function: Any) -> None:
         self.model_options = {**self.model_options, place: function}
 
+    def set_model_rope_options(
+        self,
+        scale_x: float = 1.0,
+        shift_x: float = 0.0,
+        scale_y: float = 1.0,
+        shift_y: float = 0.0,
+        scale_t: float = 1.0,
+        shift_t: float = 0.0,
+        **more: Any,
+    ) -> None:
+        """How transformers with rotary positions stretch and move them; U-Nets have none."""
+        said = {
+            "scale_x": scale_x, "shift_x": shift_x, "scale_y": scale_y, "shift_y": shift_y, "scale_t": scale_t,
+            "shift_t": shift_t, **more,
+        }  # fmt: skip
+        inside = {**self.model_options.get("transformer_options", {}), "rope_options": said}
+        self.model_options = {**self.model_options, "transformer_options": inside}
+
     def set_model_patch(self, patch: Any, name: str) -> None:
         self.model_options = with_patch(self.model_options, patch, name)
 

@@ -245,6 +245,9 @@ class ModelPatcher(Hooked, Kept, Telling):
             self.size = handles.size_of(HOST, self)
         return self.size
 
+    def get_ram_usage(self):
+        return self.model_size()
+
     def loaded_size(self):
         there = bool(self.parts) or self.current_loaded_device() == self.load_device
         return self.model_size() if there else 0

@@ -11,6 +11,7 @@ from ....errors import Unsupported
 from ....samplers import levels as tables
 from ....samplers import path as paths
 from ....samplers import prediction as predictions
+from ....samplers.cosine import OFFSET, Cosine
 from ...patchers.levels import each, spread
 from ...patchers.sampling import same
 
@@ -223,6 +224,23 @@ class ModelSamplingDiscreteFlow(Levels):
         return tables.FlowLevels(float(self.shift), float(self.multiplier), self.count)
 
 
+class StableCascadeSampling(Levels):
+    """Cosine levels, shifted in log signal-to-noise."""
+
+    def __init__(self, model_config=None):
+        super().__init__()
+        self.set_parameters(settings_of(model_config).get("shift", 1.0))
+
+    def set_parameters(self, shift=1.0, cosine_s=8e-3):
+        if cosine_s != OFFSET:
+            raise Unsupported("a cosine that begins elsewhere", got=cosine_s, expected=OFFSET)
+        self.shift = shift
+        self.set_sigmas(self.table().sigmas)
+
+    def table(self):
+        return Cosine(float(self.shift))
+
+
 class ModelSamplingFlux(Levels):
     """The straight path with an exponential time shift."""
 
@@ -263,6 +281,7 @@ TABLES = {
     tables.Discrete: ModelSamplingDiscrete, tables.FlowLevels: ModelSamplingDiscreteFlow,
     tables.FluxLevels: ModelSamplingFlux, tables.Continuous: ModelSamplingContinuousEDM,
     tables.ContinuousAngle: ModelSamplingContinuousV, tables.ContinuousRatio: ModelSamplingCosmosRFlow,
+    Cosine: StableCascadeSampling,
 }  # fmt: skip
 
 

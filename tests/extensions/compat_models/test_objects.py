@@ -18,6 +18,7 @@ from carrara.nodes.controlnet import apply_controlnet_advanced, load_controlnet
 from carrara.nodes.guidance import perturbed_attention_guidance, self_attention_guidance
 from carrara.nodes.loaders import load_checkpoint
 from carrara.nodes.lora import load_lora
+from carrara.nodes.model_sampling import model_sampling_stable_cascade
 from carrara.nodes.sampling import apg, model_sampling_sd3
 from carrara.nodes.unet_patches import freeu
 
@@ -392,3 +393,27 @@ def test_whatever_is_hung_on_a_model_that_has_something_already_counts(world: Wo
     third = world.out(once).clone()
     third.set_attachments("mine", object())
     assert inward(third, "MODEL") is not once
+
+
+def test_cosine_levels_from_a_pack_are_those_of_our_node(world: World) -> None:
+    levels = world.host.modules.load("comfy.model_sampling")
+
+    class Cosine(levels.StableCascadeSampling, levels.EPS):  # type: ignore[name-defined,misc]
+        pass
+
+    made = Cosine()
+    made.set_parameters(2.0)
+    patcher = world.out(world.model).clone()
+    patcher.add_object_patch("model_sampling", made)
+    theirs = world.sampled(world.host.border.inward(patcher, "MODEL"))
+    ours = model_sampling_stable_cascade(world.model, 2.0)
+    torch.testing.assert_close(theirs, world.sampled(ours), rtol=1e-5, atol=1e-5)
+    assert isinstance(world.out(ours).get_model_object("model_sampling"), levels.StableCascadeSampling)
+
+
+def test_positions_are_handed_to_whoever_has_them(world: World) -> None:
+    patcher = world.out(world.model).clone()
+    patcher.set_model_rope_options(scale_x=2.0, shift_t=1.0)
+    said = patcher.model_options["transformer_options"]["rope_options"]
+    assert said == {"scale_x": 2.0, "shift_x": 0.0, "scale_y": 1.0, "shift_y": 0.0, "scale_t": 1.0, "shift_t": 1.0}
+    assert torch.equal(world.sampled(world.host.border.inward(patcher, "MODEL")), world.sampled(world.model))
