@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from inspect import Parameter, signature
+
 from ...patchers.options import copied, merged
 
 
@@ -85,23 +87,25 @@ def get_all_wrappers(wrapper_type, transformer_options, is_model_options=False):
 class WrapperExecutor:
     """Calls the first wrapper, handing it an executor of what lies inside; the innermost is the original.
 
-    A wrapper calls that executor to go on. class_obj: the object whose method the original is.
+    A wrapper calls that executor to go on. class_obj: the object whose method the original is. offered: keywords that
+    newer forms of the call have; each gets those it takes, so that wrappers of either age stand in one chain.
     """
 
-    def __init__(self, original, class_obj, wrappers, idx):
+    def __init__(self, original, class_obj, wrappers, idx, offered=None):
         self.original = original
         self.class_obj = class_obj
         self.wrappers = list(wrappers)
         self.idx = idx
         self.is_last = idx == len(self.wrappers)
+        self.offered = offered or {}
 
     def __call__(self, *args, **kwargs):
-        return WrapperExecutor(self.original, self.class_obj, self.wrappers, self.idx + 1).execute(*args, **kwargs)
+        inner = WrapperExecutor(self.original, self.class_obj, self.wrappers, self.idx + 1, self.offered)
+        return inner.execute(*args, **kwargs)
 
     def execute(self, *args, **kwargs):
-        if self.is_last:
-            return self.original(*args, **kwargs)
-        return self.wrappers[self.idx](self, *args, **kwargs)
+        called, given = (self.original, args) if self.is_last else (self.wrappers[self.idx], (self, *args))
+        return called(*given, **_taken(called, given, kwargs, self.offered))
 
     @classmethod
     def new_executor(cls, original, wrappers, idx=0):
@@ -110,6 +114,21 @@ class WrapperExecutor:
     @classmethod
     def new_class_executor(cls, original, class_obj, wrappers, idx=0):
         return cls(original, class_obj, wrappers, idx)
+
+
+def _taken(called, given, named, offered):
+    """The keywords for a call: those named, and of the offered ones those that it takes and has not got."""
+    if not offered:
+        return named
+    try:
+        form = signature(called)
+        filled = form.bind_partial(*given).arguments
+    except (TypeError, ValueError):
+        return named
+    open_ended = any(one.kind is Parameter.VAR_KEYWORD for one in form.parameters.values())
+    wanted = {name for name in offered if name not in filled and (open_ended or name in form.parameters)}
+    asked = {name: value for name, value in named.items() if name not in offered or name in wanted}
+    return {name: value for name, value in offered.items() if name in wanted} | asked
 
 
 class PatcherInjection:

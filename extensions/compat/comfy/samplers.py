@@ -295,6 +295,7 @@ class CFGGuider:
         before = self._begin()
         try:
             executor = self._around("OUTER_SAMPLE", self.outer_sample)
+            executor.offered = {"latent_shapes": [tuple(latent_image.shape)]}
             return executor.execute(noise, latent_image, sampler, sigmas, denoise_mask, callback, disable_pbar, seed)
         finally:
             self.model_options = before

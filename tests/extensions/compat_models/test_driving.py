@@ -211,6 +211,35 @@ def test_wrappers_stand_around_every_part_of_a_run(world: World, kind: str) -> N
     assert not torch.equal(made, plain)
 
 
+def test_wrappers_of_either_age_stand_in_one_chain(world: World) -> None:
+    """Newer ones want the latents' shapes, older ones have no place for them."""
+    pack = worlds.foreign(
+        world.host,
+        """
+        seen = []
+
+        def newer(executor, noise, latent, sampler, sigmas, mask, callback, bar, seed, latent_shapes):
+            seen.append(latent_shapes)
+            return executor(noise, latent, sampler, sigmas, mask, callback, bar, seed, latent_shapes=latent_shapes)
+
+        def older(executor, noise, latent, sampler, sigmas, mask, callback, bar, seed):
+            seen.append("none")
+            return executor(noise, latent, sampler, sigmas, mask, callback, bar, seed)
+
+        def wide(executor, *args, **kwargs):
+            seen.append(sorted(kwargs))
+            return executor(*args, **kwargs)
+        """,
+        "two_ages",
+    )
+    patcher = world.out(world.model).clone()
+    for name in ("newer", "older", "wide", "newer"):
+        patcher.add_wrapper_with_key("outer_sample", name, getattr(pack, name))
+    made = world.sampled(world.host.border.inward(patcher, "MODEL"))
+    assert torch.equal(made, world.sampled(world.model))
+    assert pack.seen == [[(1, 4, 8, 8)], [(1, 4, 8, 8)], "none", ["latent_shapes"]]
+
+
 def test_names_that_a_pack_adds_stand_in_our_menus(world: World) -> None:
     """KSampler offers them, and runs them."""
     from dataclasses import replace
