@@ -7,9 +7,9 @@ image, = cls().decode(vae, samples)
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from keyword import iskeyword
 from typing import Any
 
@@ -41,12 +41,17 @@ def _same(name: str) -> str:
     return name
 
 
+def _itself(port: Input) -> Iterable[Input]:
+    return (port,)
+
+
 @dataclass(frozen=True)
 class Around:
     """What stands around such classes. services: asked for when a list of files is, not before.
 
     context: what the function runs in, from hidden values: {"UNIQUE_ID": "3"}. scope: entered around every call.
-    rename: the id outside of one of our node classes. category: where menus show a node.
+    rename: the id outside of one of our node classes. category: where menus show a node. lay_out: the inputs that are
+    declared in the place of one; they must be among those it stands for.
     """
 
     border: Border
@@ -55,12 +60,13 @@ class Around:
     scope: Callable[[], AbstractContextManager[Any]] = nullcontext
     rename: Callable[[str], str] = _same
     category: Callable[[NodeSpec], str] = lambda spec: spec.category
+    lay_out: Callable[[Input], Iterable[Input]] = _itself
 
 
 def classic_class(
     spec: NodeSpec, around: Around, *, name: str = "", function: str = "run", order: Sequence[str] = (),
     otherwise: Sequence[tuple[str, Any]] = (),
-) -> type:
+) -> type:  # fmt: skip
     """function: name of the method. order: input names as the method takes them, if not in the spec's order.
 
     otherwise: (input name, what the method takes if not given it), where the spec has no default.
@@ -119,7 +125,8 @@ class Face:
         return {**self.spec.hidden, **(run if self.spec.output else {})}
 
     def input_types(self) -> dict[str, dict[str, Any]]:
-        inputs = object_info(self.spec, self.around.services())["input"]
+        declared = tuple(one for port in self.spec.inputs for one in self.around.lay_out(port))
+        inputs = object_info(replace(self.spec, inputs=declared), self.around.services())["input"]
         groups = {group: inputs.get(group, {}) for group in ("required", "optional")}
         said: dict[str, dict[str, Any]] = {
             group: {name: tuple(config) for name, config in ports.items()} for group, ports in groups.items()
@@ -232,6 +239,9 @@ class Face:
                 out[port.param] = self._lazy(port, None)
             elif needed:
                 raise TypeError(f"{where} is missing the input {port.name}")
+        for port in spec.dynamic:
+            for one in port.plain():
+                left.pop(one.name, None)  # what another choice would bring
         if left and not spec.variadic:
             raise TypeError(f"{where} has no input {', '.join(left)}")
         inward = self.around.border.inward

@@ -11,17 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-from ..executor.spec import Input, NodeSpec, Output, spec_of
+from ..executor.spec import NodeSpec, spec_of
 from ..nodes.catalog import PREFIX, catalogue, outside
 from .classes import Around, classic_class
 from .inside.around import Inside, told
 from .inside.rows import inside_border
+from .inside.sockets import ANYTHING, laid_out, with_sockets
 
-EITHER = {"MODEL": "MODEL,CARRARA_MODEL"}
-OWN = {kind: f"CARRARA_{kind}" for kind in ("MODEL", "CLIP", "VAE", "CONTROL_NET")}
-ANYTHING = {"COMFY_MATCHTYPE_V3": "*"}
+EITHER = {**ANYTHING, "MODEL": "MODEL,CARRARA_MODEL"}
+OURS = ("MODEL", "CLIP", "VAE", "CONTROL_NET")
+OWN = {**ANYTHING, **{kind: f"CARRARA_{kind}" for kind in OURS}}
 NETWORKS = frozenset(
     {
         "attention", "controlnet", "loaders", "lora", "model_sampling", "skip_layers", "unet_denoise", "unet_patches",
@@ -40,11 +42,15 @@ LOOKS = frozenset(
 
 @dataclass(frozen=True)
 class Offer:
-    """One of our nodes as a host sees it. spec: with the host's sockets; works: what it works on."""
+    """One of our nodes as a host sees it. spec: with the host's sockets; works: what it works on.
+
+    sockets: the host's names of ours, where they differ.
+    """
 
     id: str
     spec: NodeSpec
     works: str
+    sockets: Mapping[str, str]
 
 
 def offered() -> tuple[Offer, ...]:
@@ -56,7 +62,7 @@ def offered() -> tuple[Offer, ...]:
     bridge = spec_of(vae_for_other_nodes)
     return (
         *(_offer(spec) for spec in specs if not left_out(spec)),
-        Offer(outside(bridge.id), _with_sockets(bridge, {}), "Carrara's own models"),
+        Offer(outside(bridge.id), _named(bridge, ANYTHING), "Carrara's own models", ANYTHING),
     )
 
 
@@ -64,20 +70,18 @@ def left_out(spec: NodeSpec) -> str:
     """Why a node is not offered; empty for those that are."""
     if spec.id.startswith("Loop"):
         return "loops are unrolled by Carrara's executor; run a workflow that has them with Run Workflow"
-    if spec.dynamic or any(port.raw_link for port in spec.inputs):
-        return "its inputs grow or change, which ComfyUI knows of its newer kind of class only"
     return ""
 
 
 def _offer(spec: NodeSpec) -> Offer:
-    types = {port.type for port in spec.inputs} | {port.type for port in spec.outputs}
+    types = {port.type for port in spec.plain} | {port.type for port in spec.outputs}
     home = spec.module.rpartition(".")[2]
     works, sockets = "any values", ANYTHING
-    if types & OWN.keys() - {"MODEL"} or ("MODEL" in types and (home in NETWORKS or spec.id in LOOKS)):
+    if types & {*OURS} - {"MODEL"} or ("MODEL" in types and (home in NETWORKS or spec.id in LOOKS)):
         works, sockets = "Carrara's own models", OWN
     elif "MODEL" in types:
         works, sockets = "the host's models, and Carrara's own", EITHER
-    return Offer(outside(spec.id), _with_sockets(spec, sockets), works)
+    return Offer(outside(spec.id), _named(spec, sockets), works, sockets)
 
 
 def category(spec: NodeSpec) -> str:
@@ -85,13 +89,8 @@ def category(spec: NodeSpec) -> str:
     return f"{PREFIX}/{spec.category.strip('_') or 'other'}"
 
 
-def _with_sockets(spec: NodeSpec, sockets: Mapping[str, str]) -> NodeSpec:
-    def moved(port: Any) -> Any:
-        return replace(port, type=sockets[port.type]) if port.type in sockets else port
-
-    inputs: tuple[Input, ...] = tuple(map(moved, spec.inputs))
-    outputs: tuple[Output, ...] = tuple(map(moved, spec.outputs))
-    return replace(spec, inputs=inputs, outputs=outputs, title=f"{spec.title} (Carrara)")
+def _named(spec: NodeSpec, sockets: Mapping[str, str]) -> NodeSpec:
+    return replace(with_sockets(spec, sockets), title=f"{spec.title} (Carrara)")
 
 
 def mappings(make: Callable[..., Any]) -> tuple[dict[str, type], dict[str, str]]:
@@ -99,5 +98,8 @@ def mappings(make: Callable[..., Any]) -> tuple[dict[str, type], dict[str, str]]
     world = Inside(make)
     around = Around(inside_border(), lambda: world, world.context, told, rename=outside, category=category)
     offers = offered()
-    classes = {one.id: classic_class(one.spec, around, name=one.id) for one in offers}
+    classes = {
+        one.id: classic_class(one.spec, replace(around, lay_out=partial(laid_out, sockets=one.sockets)), name=one.id)
+        for one in offers
+    }
     return classes, {one.id: one.spec.title for one in offers}

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ...errors import Unsupported
 from ...models.guider import Guider
+from ...samplers.adaptive import Adaptive
 from ...samplers.integrate import Ask, Estimates, OnStep, Row, Sampler, Step
+from ...samplers.noise import Draw, Iid
 from .model import path_of
 
 if TYPE_CHECKING:
@@ -67,6 +69,22 @@ def our_sampler(sampler: Any) -> Sampler:
     return steps.sampler if isinstance(steps, Steps) and plain else Theirs(sampler)
 
 
+@dataclass(frozen=True)
+class AsTheHost:
+    """Independent noise per step, drawn as the host draws it: its versions differ in the seed they take."""
+
+    def open(self, x: Tensor, sigmas: tuple[float, ...], seed: int) -> Draw:
+        drawn = import_module("comfy.k_diffusion.sampling").default_noise_sampler(x, seed=seed)
+        return lambda s, t: drawn(x.new_tensor(s), x.new_tensor(t))
+
+
+def at_home(sampler: Sampler) -> Sampler:
+    """The same steps with the host's noise."""
+    if isinstance(sampler, Row | Adaptive) and isinstance(sampler.noise, Iid):
+        return replace(sampler, noise=AsTheHost())
+    return sampler
+
+
 @dataclass(frozen=True, eq=False)
 class Steps:
     """The function that the host's SAMPLER objects call."""
@@ -92,7 +110,8 @@ class Steps:
                     levels = {"sigma": step.sigma, "sigma_hat": step.sigma}
                     callback({"i": step.index, "x": step.x, "denoised": step.denoised, **levels})
 
-            return self.sampler.run(self._ask(model, extra), x, sigmas.tolist(), path, extra.get("seed") or 0, on_step)
+            ask, seed = self._ask(model, extra), extra.get("seed") or 0
+            return at_home(self.sampler).run(ask, x, sigmas.tolist(), path, seed, on_step)
 
     def _ask(self, model: Any, extra: dict[str, Any]) -> Ask:
         """The host tells the guided estimate; a last hook behind its guidance sees what that was made of."""

@@ -39,10 +39,10 @@ def stamp(workflow: str | None, services: Services) -> tuple[Any, ...]:
 
 def fault(workflow: str | None, services: Services) -> str | None:
     """Why the workflow cannot be read, if that is so."""
-    if workflow is None or written(workflow):
+    if workflow is None:
         return None
     try:
-        find(workflow, services[Files])
+        source(workflow, services[Files])
     except InputError as error:
         return str(error)
     return None
@@ -66,8 +66,7 @@ def run_workflow(
     """Run a saved workflow with Carrara's own engine, as one node: pictures in, pictures out."""
     world = ctx.service(Inside)
     engine = world.engine
-    source: Any = json.loads(workflow) if written(workflow) else find(workflow, ctx.service(Files))
-    graph = engine.read(source, assigned(changes)).graph
+    graph = engine.read(source(workflow, ctx.service(Files)), assigned(changes)).graph
     if image is not None:
         graph = with_pictures(graph, image_node, world.given.put(image, _mask(image, mask)))
     ends = pictures_of(engine, graph)
@@ -105,6 +104,16 @@ class Stop:
 def written(workflow: str) -> bool:
     """Whether the text is the workflow itself and no name."""
     return workflow.lstrip().startswith("{")
+
+
+def source(workflow: str, files: Files) -> Any:
+    """What engines read: the file of that name, or the document that the text is. Raises InputError."""
+    if not written(workflow):
+        return find(workflow, files)
+    try:
+        return json.loads(workflow)
+    except ValueError as error:
+        raise InputError("the workflow is no JSON", got=str(error), remedy="Paste the whole file.") from error
 
 
 def find(name: str, files: Files) -> Path:

@@ -2,8 +2,8 @@
 
     python tests/bench/bench_host.py [--repeat 9] [--write FILE]
 
-Each time in a process of its own that has loaded the modules a host has at that moment (tests/extensions/host_world),
-and the folder under another name.
+Each time in a process of its own that has loaded the modules a host has at that moment
+(tests/extensions/inside/host_world), and the folder under another name.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from datetime import date
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-WORLD = ROOT / "tests" / "extensions" / "host_world"
+WORLD = ROOT / "tests" / "extensions" / "inside" / "host_world"
 CODE = """
 import sys, time
 sys.path.insert(0, {world!r})

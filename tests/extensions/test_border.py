@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from carrara.extensions.border import Kind
@@ -105,6 +105,7 @@ def test_every_key_of_a_conditioning_comes_back() -> None:
     assert first.extra["guidance"] == 3.5 and "area" not in first.extra and "mask" not in first.extra
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no fault
 @given(
     st.fixed_dictionaries(
         {},

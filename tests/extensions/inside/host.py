@@ -10,7 +10,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 WORLD = Path(__file__).parent / "host_world"
-NAMES = ("nodes", "server", "folder_paths", "latent_preview", "comfy", "comfy_execution")
+NAMES = ("nodes", "server", "execution", "folder_paths", "latent_preview", "comfy", "comfy_execution")
 
 
 @contextmanager
@@ -21,6 +21,7 @@ def hosted(folder: Path, models: Path, root: Path) -> Iterator[Any]:
     sys.path.insert(0, str(WORLD))
     pack: ModuleType | None = None
     try:
+        import comfy.k_diffusion.sampling
         import comfy.model_management
         import comfy.model_patcher
         import comfy.model_sampling
@@ -28,6 +29,7 @@ def hosted(folder: Path, models: Path, root: Path) -> Iterator[Any]:
         import comfy.samplers
         import comfy.utils
         import comfy_execution.graph
+        import execution
         import folder_paths
         import latent_preview
 
@@ -44,6 +46,7 @@ def hosted(folder: Path, models: Path, root: Path) -> Iterator[Any]:
         yield SimpleNamespace(
             comfy=comfy,
             nodes=nodes,
+            execution=execution,
             folder_paths=folder_paths,
             pack=pack,
             blocker=comfy_execution.graph.ExecutionBlocker,
