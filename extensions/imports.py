@@ -231,7 +231,9 @@ class Space:
         if top in sys.builtin_module_names or top in sys.stdlib_module_names:
             return False
         full = f"{self._top.__name__}.{top}"
-        return top in self._adopted or full in sys.modules or bool(self._first() and PathFinder.find_spec(full, self._first()))
+        if top in self._adopted or full in sys.modules:
+            return True
+        return bool(self._first() and PathFinder.find_spec(full, self._first()))
 
     def _remember(self, name: str) -> ModuleType:
         parent = name.rpartition(".")[0]

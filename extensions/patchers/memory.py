@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...models.load import TORCH_NAMES
 from ...models.weights import Piece, Reader, Weights
@@ -60,3 +60,24 @@ def weights_of(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None
 
 def _name(tensor: Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
+
+
+@dataclass(frozen=True)
+class Shapes(Mapping[str, Any]):
+    """The shapes of the tensors below a prefix; nothing is read. Things with a `shape` do as well as tensors."""
+
+    tensors: Mapping[str, Any]
+    prefix: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    def __getitem__(self, key: str) -> Any:
+        return self.tensors[self.prefix + key]
+
+    def __iter__(self) -> Iterator[str]:
+        return (key.removeprefix(self.prefix) for key in self.tensors if key.startswith(self.prefix))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def shape(self, key: str) -> tuple[int, ...]:
+        return tuple(self[key].shape)

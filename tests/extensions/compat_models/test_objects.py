@@ -417,3 +417,26 @@ def test_positions_are_handed_to_whoever_has_them(world: World) -> None:
     said = patcher.model_options["transformer_options"]["rope_options"]
     assert said == {"scale_x": 2.0, "shift_x": 0.0, "scale_y": 1.0, "shift_y": 0.0, "scale_t": 1.0, "shift_t": 1.0}
     assert torch.equal(world.sampled(world.host.border.inward(patcher, "MODEL")), world.sampled(world.model))
+
+
+def test_a_configuration_is_read_off_shapes_alone(world: World) -> None:
+    class Shape:
+        def __init__(self, *shape: int) -> None:
+            self.shape = shape
+
+    detection = world.host.modules.load("comfy.model_detection")
+    tensors = world.out(world.model).model.state_dict()
+    shapes = {key: Shape(*value.shape) for key, value in tensors.items()}
+    said = detection.detect_unet_config(shapes, "diffusion_model.")
+    outputs = [key.split(".") for key in tensors if key.startswith("diffusion_model.output_blocks.")]
+    blocks = [
+        len({parts[5] for parts in outputs if parts[2:5] == [str(block), "1", "transformer_blocks"]})
+        for block in range(len({parts[2] for parts in outputs}))
+    ]
+    assert said["transformer_depth_output"] == blocks[::-1]
+    asked = tensors["diffusion_model.middle_block.1.transformer_blocks.0.attn2.to_k.weight"]
+    assert said["context_dim"] == asked.shape[1]
+    assert said["model_channels"] == len(tensors["diffusion_model.input_blocks.0.0.weight"])
+    assert detection.detect_unet_config({"x_embedder.weight": Shape(4, 4)}, "") is None
+    assert detection.model_config_from_unet(tensors, "diffusion_model.") is None  # no family is that narrow
+    assert detection.model_config_from_unet(tensors, "diffusion_model.", True).unet_config["in_channels"] == 4
