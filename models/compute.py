@@ -18,7 +18,7 @@ class Compute:
 
     `auto` is float32 on a processor. On a GPU the U-Net and ControlNet run in float16 when their file holds float16,
     else bfloat16; the autoencoder in bfloat16; text always in float32, because prompts are encoded once and
-    weighting amplifies rounding.
+    weighting amplifies rounding; so are networks that read or enlarge pictures, which run once.
     """
 
     device: str = "cpu"
@@ -38,10 +38,13 @@ class Compute:
         return cls(device, dtype)
 
     def format_for(self, role: str, stored: str = "F32") -> str:
-        """The torch name of the number format for a role: unet, control, vae or text. stored: the file's dtype."""
+        """The torch name of the number format for a role: unet, control, vae, text, vision or upscale.
+
+        stored: the file's dtype.
+        """
         if self.dtype != "auto":
             return FORMATS[self.dtype]
-        if self.device == "cpu" or role == "text":
+        if self.device == "cpu" or role in ("text", "vision", "upscale"):
             return "float32"
         return "float16" if stored == "F16" and role != "vae" else "bfloat16"
 

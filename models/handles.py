@@ -91,3 +91,17 @@ class ControlNet:
 
     def but(self, **changes: object) -> ControlNet:
         return replace(self, **changes)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, eq=False)
+class UpscaleModel:
+    """A network that enlarges pictures."""
+
+    socket: ClassVar[str] = "UPSCALE_MODEL"
+
+    network: Blueprint
+
+    @property
+    def scale(self) -> int:
+        """How many times the sides grow."""
+        return int(self.network.config.scale)

@@ -28,7 +28,9 @@ PICKLES = (".ckpt", ".pt", ".pth", ".bin")
 STRIDE = 16 << 20
 """Bytes read at a time."""
 STATE_DEPTH = 4
-"""How often `state_dict` may lie in `state_dict`: a pickle can hold itself."""
+"""How often a table may lie in a table: a pickle can hold itself."""
+STATES = ("state_dict", "params_ema", "params")
+"""Under which names training programs keep the table of tensors."""
 
 TORCH_NAMES = {
     "BOOL": "bool", "U8": "uint8", "I8": "int8", "U16": "uint16", "I16": "int16", "U32": "uint32", "I32": "int32",
@@ -124,8 +126,8 @@ class PickleFile:
 
         loaded = self.loaded
         for _ in range(STATE_DEPTH):
-            if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
-                loaded = loaded["state_dict"]
+            if isinstance(loaded, dict):
+                loaded = next((loaded[name] for name in STATES if isinstance(loaded.get(name), dict)), loaded)
         if not isinstance(loaded, dict):
             raise BadWeights(f"{self.path.name} holds no table of tensors", got=type(loaded).__name__)
         return {str(k): v for k, v in loaded.items() if isinstance(v, torch.Tensor)}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-CONVOLUTIONAL = ("unet", "vae", "control")
+CONVOLUTIONAL = ("unet", "vae", "control", "upscale")
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,7 @@ def catalogue() -> Catalog:
         strings,
         unet_denoise,
         unet_patches,
+        upscale,
         vae,
     )
 
@@ -84,6 +85,7 @@ def catalogue() -> Catalog:
         image_composite,
         image_effects,
         resize,
+        upscale,
         masks,
         primitives,
         logic,

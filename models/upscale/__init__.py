@@ -1,0 +1,1 @@
+"""Networks that enlarge pictures, known from the headers of their files."""
