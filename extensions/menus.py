@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from ..models.menus import Menus
@@ -25,11 +26,15 @@ class TheirMenus(Menus):
 
     def samplers(self) -> tuple[str, ...]:
         tables = self._tables
-        return super().samplers() if tables is None else _joined(super().samplers(), tables.KSampler.SAMPLERS)
+        if tables is None:
+            return super().samplers()
+        return _joined(super().samplers(), tables.KSampler.SAMPLERS, tables.SAMPLER_NAMES)
 
     def schedulers(self) -> tuple[str, ...]:
         tables = self._tables
-        return super().schedulers() if tables is None else _joined(super().schedulers(), tables.KSampler.SCHEDULERS)
+        if tables is None:
+            return super().schedulers()
+        return _joined(super().schedulers(), tables.KSampler.SCHEDULERS, tables.SCHEDULER_NAMES)
 
     def sampler(self, name: str) -> Sampler | None:
         if name in super().samplers() or name not in self.samplers():
@@ -55,5 +60,6 @@ class TheirMenus(Menus):
         return made
 
 
-def _joined(ours: tuple[str, ...], theirs: list[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys([*ours, *theirs]))
+def _joined(ours: tuple[str, ...], *theirs: list[str]) -> tuple[str, ...]:
+    """Each name once. A pack adds to one of two lists, or puts a longer one in the place of the first."""
+    return tuple(dict.fromkeys([*ours, *chain(*theirs)]))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
-from ..executor.spec import Choices, Extra, Range, node
+from ..executor.spec import Choices, Context, Extra, Range, node
 from ..models.custom import SamplerChoice
 from ..models.handles import Model
-from ..samplers.names import BEYOND, CORRECTED, SAMPLERS
+from ..models.menus import menus_of, sampler_names
+from ..samplers.names import BEYOND, CORRECTED
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,11 +31,13 @@ Place = Literal["cpu", "gpu"]
 
 
 @node("KSamplerSelect", category=CATEGORY)
-def ksampler_select(sampler_name: Annotated[str, Choices(SAMPLERS), "How a step is taken."]) -> SamplerChoice:
+def ksampler_select(
+    sampler_name: Annotated[str, Choices(sampler_names), "How a step is taken."], ctx: Context
+) -> SamplerChoice:
     """A sampler by name."""
     from ..models.sampling import sampler_of
 
-    return SamplerChoice(sampler_of(sampler_name))
+    return SamplerChoice(sampler_of(sampler_name, menus_of(ctx.services)))
 
 
 @node("SamplerMore", own=True, category=CATEGORY, title="Sampler (more)")

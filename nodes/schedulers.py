@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Annotated, Literal, NamedTuple, cast
 
-from ..executor.spec import Choices, Extra, Out, Range, Text, node
+from ..executor.spec import Choices, Context, Extra, Out, Range, Text, node
 from ..models.handles import Model
+from ..models.menus import menus_of, scheduler_names
 from ..models.values import Latent, Sigmas
-from ..samplers.names import SCHEDULERS
 from .sampling import STEPS
 
 CATEGORY = "sampling/custom_sampling/schedulers"
@@ -35,14 +35,16 @@ def table(levels: Sequence[float]) -> Sigmas:
 def basic_scheduler(
     *,
     model: Annotated[Model, "Says which levels it knows."],
-    scheduler: Annotated[str, Choices(SCHEDULERS), "How they are chosen."],
+    scheduler: Annotated[str, Choices(scheduler_names), "How they are chosen."],
     steps: Steps = 20,
     denoise: Denoise = 1.0,
+    ctx: Context,
 ) -> Sigmas:
     """Levels by a schedule's name."""
     from ..samplers.schedules import sigmas_for
 
-    return table(sigmas_for(model.sampling, scheduler, steps, denoise))
+    added = menus_of(ctx.services).schedule(scheduler)
+    return table(sigmas_for(model.sampling, added or scheduler, steps, denoise))
 
 
 @node("KarrasScheduler", category=CATEGORY)

@@ -11,9 +11,9 @@ from ..executor.spec import Choices, Context, Range, node
 from ..models.custom import Noise
 from ..models.guider import guided
 from ..models.handles import Model, Vae
+from ..models.menus import menus_of, sampler_names, scheduler_names
 from ..models.residency import Residency
 from ..models.values import Conditioning, Image, Latent
-from ..samplers.names import SAMPLERS, SCHEDULERS
 from .sampling import SCALE, SEED, STEPS, reporting
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ def denoise_steps(
     seed: Annotated[int, SEED, "Picks the noise."] = 0,
     steps: Annotated[int, STEPS, "How many noise levels to visit."] = 20,
     cfg: Annotated[float, SCALE, "How strongly the positive prompt is followed."] = 8.0,
-    sampler_name: Annotated[str, Choices(SAMPLERS), "How a step is taken."],
-    scheduler: Annotated[str, Choices(SCHEDULERS), "Which noise levels are visited."],
+    sampler_name: Annotated[str, Choices(sampler_names), "How a step is taken."],
+    scheduler: Annotated[str, Choices(scheduler_names), "Which noise levels are visited."],
     positive: Annotated[Conditioning, "What to show."],
     negative: Annotated[Conditioning, "What to keep away from."],
     latent_image: Annotated[Latent, "Where to start; of a batch the first is shown."],
@@ -92,9 +92,10 @@ def denoise_steps(
         tell(step)
         seen.append(out_of_model(step.denoised[:1], model.latent).float().cpu())
 
-    sigmas = levels_of(model, sampler_name, scheduler, steps, denoise)
+    menus = menus_of(ctx.services)
+    sigmas = levels_of(model, sampler_name, scheduler, steps, denoise, menus)
     residency = ctx.service(Residency)
-    guider, sampler = guided(model, positive, negative, cfg), sampler_of(sampler_name)
+    guider, sampler = guided(model, positive, negative, cfg), sampler_of(sampler_name, menus)
     end = run(guider, Noise(seed), sampler, sigmas, latent_image, residency, on_step=watch, before=ctx.check).output
     return decode(vae, torch.cat([*seen, end.samples[:1]]), residency)
 

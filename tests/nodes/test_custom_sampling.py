@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from carrara.errors import InputError
+from carrara.executor.spec import Context
 from carrara.models.values import Latent
 from carrara.nodes import custom_sampling, guiders, model_sampling, samplers, sampling, schedulers
 from carrara.nodes.conditioning import encode_text
@@ -31,13 +32,13 @@ def spread(a: Latent, b: Latent) -> float:
 
 
 def levels(sides, steps: int = 4, scheduler: str = "normal"):
-    return schedulers.basic_scheduler(model=sides["model"], scheduler=scheduler, steps=steps)
+    return schedulers.basic_scheduler(model=sides["model"], scheduler=scheduler, steps=steps, ctx=Context())
 
 
 def custom(sides, ctx, name: str = "euler", **changes):
     given = {"add_noise": True, "noise_seed": 5, "cfg": 3.0, "latent_image": empty(), "sigmas": levels(sides)}
     return custom_sampling.sampler_custom(
-        **{**sides, **given, "sampler": samplers.ksampler_select(name), "ctx": ctx, **changes}
+        **{**sides, **given, "sampler": samplers.ksampler_select(name, Context()), "ctx": ctx, **changes}
     )
 
 
@@ -49,7 +50,7 @@ def test_the_parts_together_are_ksampler(sides, tiny_ctx, name):
     found = custom(sides, tiny_ctx, name)
     assert torch.equal(found.output.samples, whole.samples)
     guider = guiders.cfg_guider(**sides, cfg=3.0)
-    choice = samplers.ksampler_select(name)
+    choice = samplers.ksampler_select(name, Context())
     advanced = custom_sampling.sampler_custom_advanced(
         custom_sampling.random_noise(5), guider, choice, levels(sides), empty(), tiny_ctx
     )
@@ -75,7 +76,12 @@ def test_without_levels_the_latent_comes_back(sides, tiny_ctx):
 def test_basic_guider_is_guidance_of_one(sides, tiny_ctx):
     alone = guiders.basic_guider(sides["model"], sides["positive"])
     got = custom_sampling.sampler_custom_advanced(
-        custom_sampling.random_noise(5), alone, samplers.ksampler_select("euler"), levels(sides), empty(), tiny_ctx
+        custom_sampling.random_noise(5),
+        alone,
+        samplers.ksampler_select("euler", Context()),
+        levels(sides),
+        empty(),
+        tiny_ctx,
     )
     assert spread(got.output, custom(sides, tiny_ctx, "euler", cfg=1.0).output) < 1e-5
 
@@ -85,7 +91,12 @@ def test_guiders_of_three_texts(sides, tiny_ctx):
 
     def run(guider):
         return custom_sampling.sampler_custom_advanced(
-            custom_sampling.random_noise(5), guider, samplers.ksampler_select("euler"), levels(sides), empty(), tiny_ctx
+            custom_sampling.random_noise(5),
+            guider,
+            samplers.ksampler_select("euler", Context()),
+            levels(sides),
+            empty(),
+            tiny_ctx,
         ).output
 
     plain = custom(sides, tiny_ctx).output
@@ -106,7 +117,7 @@ def test_guiders_of_three_texts(sides, tiny_ctx):
 def test_picture_k_of_a_batch_is_the_one_made_alone(sides, tiny_ctx):
     def run(noise, latent):
         guider = guiders.cfg_guider(**sides, cfg=3.0)
-        choice = samplers.ksampler_select("euler")
+        choice = samplers.ksampler_select("euler", Context())
         return custom_sampling.sampler_custom_advanced(noise, guider, choice, levels(sides), latent, tiny_ctx).output
 
     batch = run(custom_sampling.per_image_noise(7), empty(3))
@@ -202,7 +213,7 @@ def made(key: str, model):
     if kind == "basic" and rest[0] in MODELS:
         changed = MODELS[rest[0]](model)
         return schedulers.basic_scheduler(
-            model=changed, scheduler=rest[1], steps=int(rest[2]), denoise=float(rest[3])
+            model=changed, scheduler=rest[1], steps=int(rest[2]), denoise=float(rest[3]), ctx=Context()
         )  # fmt: skip
     if kind == "beta" and rest[0] in MODELS:
         return schedulers.beta_sampling_scheduler(

@@ -118,7 +118,7 @@ def test_damping_needs_both_sides():
 
 def test_the_alternative_cfg_pp_reads_the_negative_side_at_scale_one(sides, tiny_ctx):
     model, positive, negative, empty, _ = sides
-    levels = schedulers.basic_scheduler(model=model, scheduler="normal", steps=3)
+    levels = schedulers.basic_scheduler(model=model, scheduler="normal", steps=3, ctx=tiny_ctx)
 
     def run(text):
         return custom_sampling.sampler_custom_advanced(
@@ -290,7 +290,7 @@ def test_differential_diffusion_in_a_run(sides, tiny_ctx):
 def test_a_latent_grows_on_the_way(sides, tiny_ctx):
     model, positive, negative, _, _ = sides
     guider = guiders.cfg_guider(model, positive, negative, 2.0)
-    levels = schedulers.basic_scheduler(model=model, scheduler="normal", steps=4)
+    levels = schedulers.basic_scheduler(model=model, scheduler="normal", steps=4, ctx=tiny_ctx)
 
     def run(**options):
         choice = samplers.sampler_lcm_upscale(**options, upscale_method="bislerp")

@@ -241,13 +241,16 @@ def test_wrappers_of_either_age_stand_in_one_chain(world: World) -> None:
 
 
 def test_names_that_a_pack_adds_stand_in_our_menus(world: World) -> None:
-    """KSampler offers them, and runs them."""
+    """Every node that asks for a name offers them, and runs them."""
     from dataclasses import replace
 
     from carrara.executor.spec import spec_of
     from carrara.extensions.menus import TheirMenus
     from carrara.models.menus import Menus
+    from carrara.nodes.samplers import ksampler_select
     from carrara.nodes.sampling import ksampler
+    from carrara.nodes.schedulers import basic_scheduler
+    from carrara.nodes.unet_denoise import denoise_steps
 
     pack = worlds.foreign(
         world.host,
@@ -268,9 +271,15 @@ def test_names_that_a_pack_adds_stand_in_our_menus(world: World) -> None:
     )
     services = {**world.ctx.services, Menus: TheirMenus(world.host)}
     try:
-        names = {i.name: i.choices for i in spec_of(ksampler).inputs}
-        offered = [names[name].names(services) for name in ("sampler_name", "scheduler")]  # type: ignore[union-attr]
-        assert offered == [(*SAMPLERS, "slow"), (*SCHEDULERS, "halves")]
+        wanted = {"sampler_name": (*SAMPLERS, "slow"), "scheduler": (*SCHEDULERS, "halves")}
+        for node in (ksampler, ksampler_advanced, ksampler_select, basic_scheduler, denoise_steps):
+            asked = {i.name: i.choices for i in spec_of(node).inputs if i.name in wanted}
+            assert asked
+            for name, choices in asked.items():
+                assert choices.names(services) == wanted[name]  # type: ignore[union-attr]
+        ctx = replace(world.ctx, services=services)
+        theirs = ksampler_select("slow", ctx)
+        levels = basic_scheduler(model=world.model, scheduler="halves", steps=3, ctx=ctx)
         wider = replace(world, ctx=replace(world.ctx, services=services))
         made = wider.sampled(world.model, sampler_name="slow", scheduler="halves")
         assert torch.equal(wider.sampled(world.model, sampler_name="slow"), world.sampled(world.model))
@@ -283,6 +292,9 @@ def test_names_that_a_pack_adds_stand_in_our_menus(world: World) -> None:
     chosen = SamplerChoice(sampler_of("euler"))
     ours = sampler_custom_advanced(Noise(5), guider, chosen, sigmas, EMPTY, world.ctx)
     assert torch.equal(made, ours.output.samples)
+    assert torch.equal(levels, sigmas)
+    parts = sampler_custom_advanced(Noise(5), guider, theirs, levels, EMPTY, world.ctx)
+    assert torch.equal(parts.output.samples, made)
 
 
 def test_a_network_of_a_packs_own_is_sampled_by_our_nodes(world: World) -> None:
