@@ -44,7 +44,7 @@ def spec_of(id: str, kind: type, origin: Origin, title: str | None = None) -> No
     fresh = Fresh(kind, types)
     hidden, more = _hidden(types["hidden"])
     unlisted = undeclared(kind, {**types["required"], **types["optional"]})
-    more += [replace(_input(fresh, name, config, False), checked=False) for name, config in unlisted.items()]
+    more += [_unlisted(_input(fresh, name, config, False)) for name, config in unlisted.items()]
     inputs = [
         *(_input(fresh, name, config, group == "required") for group in ("required", "optional")
           for name, config in types[group].items()),
@@ -186,6 +186,11 @@ def _input(fresh: Fresh, name: str, config: tuple[Any, Mapping[str, Any]], requi
         tooltip=str(options.get("tooltip") or ""),
         config=config,
     )
+
+
+def _unlisted(port: Input) -> Input:
+    """What only a run knows of is held against no type: a class may give any name the same one."""
+    return replace(port, type="*", range=None, choices=None, checked=False)
 
 
 def _listed(port: Input) -> Input:

@@ -1,7 +1,8 @@
 """The border's rows for values that outside are plain dicts and lists: latents and conditionings.
 
 Nothing is lost either way. What a record has no field for is kept under its name in `extra`, and so is a key that says
-no more than the field's default, so that what came in goes out again with the same keys.
+no more than the field's default, so that what came in goes out again with the same keys. Some keys never go out alone:
+foreign code that finds a mask reads its strength too.
 """
 
 from __future__ import annotations
@@ -24,13 +25,17 @@ class Chain:
 
 @dataclass(frozen=True, eq=False)
 class Key:
-    """A field of ours and its outside name. out: to the outside value; into: back, or None where it does not fit."""
+    """A field of ours and its outside name. out: to the outside value; into: back, or None where it does not fit.
+
+    beside: goes out with its default too where one of these keys goes out.
+    """
 
     name: str
     field: str
     default: Any
     out: Callable[[Any, Border], Any]
     into: Callable[[Any, Border], Any]
+    beside: tuple[str, ...] = ()
 
     def says_more(self, value: Any) -> bool:
         return value is not self.default and (type(value) is not type(self.default) or value != self.default)
@@ -110,14 +115,14 @@ LATENT = (
 CONDITIONING = (
     Key("pooled_output", "pooled", None, _any, _tensor),
     Key("area", "area", None, _area_out, _area_in),
-    Key("strength", "strength", 1.0, _any, _number),
+    Key("strength", "strength", 1.0, _any, _number, ("area",)),
     Key("mask", "mask", None, _any, _tensor),
-    Key("mask_strength", "mask_strength", 1.0, _any, _number),
-    Key("set_area_to_bounds", "mask_bounds", False, _any, _flag),
-    Key("start_percent", "start_percent", 0.0, _any, _number),
-    Key("end_percent", "end_percent", 1.0, _any, _number),
+    Key("mask_strength", "mask_strength", 1.0, _any, _number, ("mask",)),
+    Key("set_area_to_bounds", "mask_bounds", False, _any, _flag, ("mask", "area")),
+    Key("start_percent", "start_percent", 0.0, _any, _number, ("end_percent",)),
+    Key("end_percent", "end_percent", 1.0, _any, _number, ("start_percent",)),
     Key("control", "control", (), _control_out, _control_in),
-    Key("control_apply_to_uncond", "control_to_uncond", False, _any, _flag),
+    Key("control_apply_to_uncond", "control_to_uncond", False, _any, _flag, ("control",)),
     Key("concat_latent_image", "concat_latent", None, _any, _tensor),
     Key("concat_mask", "concat_mask", None, _any, _tensor),
     Key("default", "default", False, _any, _flag),
@@ -127,10 +132,10 @@ CONDITIONING = (
 def _unpacked(record: Any, keys: tuple[Key, ...], border: Border) -> dict[str, Any]:
     """The outside dict's members for a record of ours, those that say nothing left out."""
     made = {name: border.outward(value) for name, value in record.extra.items()}
+    told = {key.name for key in keys if key.says_more(getattr(record, key.field))}
     for key in keys:
-        value = getattr(record, key.field)
-        if key.says_more(value):
-            made[key.name] = key.out(value, border)
+        if key.name in told or (key.name not in made and not told.isdisjoint(key.beside)):
+            made[key.name] = key.out(getattr(record, key.field), border)
     return made
 
 
@@ -138,6 +143,7 @@ def _fields(members: Mapping[str, Any], keys: tuple[Key, ...], border: Border) -
     """Arguments of a record of ours from an outside dict."""
     extra = dict(members)
     fields: dict[str, Any] = {"extra": extra}
+    told: set[str] = set()
     for key in keys:
         value = members.get(key.name)
         if value is None or not key.says_more(value):
@@ -145,7 +151,12 @@ def _fields(members: Mapping[str, Any], keys: tuple[Key, ...], border: Border) -
         ours = key.into(value, border)
         if ours is not None:
             fields[key.field] = ours
+            told.add(key.name)
             del extra[key.name]
+    for key in keys:
+        plain = extra.get(key.name) is not None and not key.says_more(extra[key.name])
+        if plain and not told.isdisjoint(key.beside):
+            del extra[key.name]  # it goes out again of itself
     return fields
 
 

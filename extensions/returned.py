@@ -17,7 +17,7 @@ def inward(result: Any, kind: type, border: Border, files: Files | None = None) 
         return result
     ui: Mapping[str, Any] = {}
     if isinstance(result, Mapping):
-        ui = result.get("ui") or {}
+        ui = {name: _items(shown) for name, shown in (result.get("ui") or {}).items()}
         values = result.get("result")
         if isinstance(values, Blocker):
             values = (values,) * len(slots(kind))
@@ -27,6 +27,11 @@ def inward(result: Any, kind: type, border: Border, files: Files | None = None) 
         made = outputs(values, kind, border)
         return Shown(ui, tuple(files_of(ui, files)), made) if "ui" in result else made
     return outputs(result, kind, border)
+
+
+def _items(shown: Any) -> Any:
+    """Editors get a list under every name, of a text its letters: their scripts join them again."""
+    return list(shown) if isinstance(shown, Iterable) else shown
 
 
 def files_of(ui: Mapping[str, Any], files: Files | None) -> Iterable[str]:

@@ -240,9 +240,21 @@ class LoadImage(_MODULES["nodes"]["LoadImage"]):  # type: ignore[misc]
 
 
 class LoraLoader(_MODULES["nodes"]["LoraLoader"]):  # type: ignore[misc]
-    """Files are kept by the engine; the attribute is there for those that look."""
+    """Files are kept by the engine; the attribute is there for those that look. Model or text encoder may be None."""
 
     loaded_lora: Any = None
+
+    def load_lora(
+        self, model: Any, clip: Any, lora_name: str, strength_model: float, strength_clip: float
+    ) -> tuple[Any, Any]:
+        if model is not None and clip is not None:
+            return super().load_lora(model, clip, lora_name, strength_model, strength_clip)  # type: ignore[no-any-return]
+        if not strength_model and not strength_clip:
+            return model, clip
+        import comfy.sd  # which imports classes from here
+
+        tensors = comfy.utils.load_torch_file(folder_paths.get_full_path_or_raise("loras", lora_name), safe_load=True)
+        return comfy.sd.load_lora_for_models(model, clip, tensors, strength_model, strength_clip)
 
 
 class VAELoader(_MODULES["nodes"]["VAELoader"]):  # type: ignore[misc]

@@ -68,6 +68,25 @@ def same(one: Any, other: Any) -> bool:
     return one is other if isinstance(one, torch.Tensor) else bool(one == other)
 
 
+BESIDE = {
+    "strength": 1.0, "mask_strength": 1.0, "set_area_to_bounds": False, "start_percent": 0.0, "end_percent": 1.0,
+    "control_apply_to_uncond": False,
+}  # fmt: skip
+"""Keys that go out with these values although nothing was said, where a key goes out that they belong to."""
+
+
+def back(made: list[Any], came: list[Any]) -> bool:
+    """Every entry with all its keys, and no more than what belongs beside them."""
+    added = [
+        {key: value for key, value in now.items() if key not in was}
+        for (_, now), (_, was) in zip(made, came, strict=True)
+    ]
+    kept = [
+        [cond, {k: v for k, v in now.items() if k not in more}] for (cond, now), more in zip(made, added, strict=True)
+    ]
+    return same(kept, came) and all(same(more, {key: BESIDE[key] for key in more}) for more in added)
+
+
 @pytest.mark.parametrize(
     "latent",
     [
@@ -115,14 +134,14 @@ def test_every_key_of_a_conditioning_comes_back() -> None:
 def test_values_that_fit_no_field_come_back_too(said: dict[str, Any]) -> None:
     border = plain_border()
     foreign = [[SAMPLES, said]]
-    assert same(border.outward(border.inward(foreign)), foreign)
+    assert back(border.outward(border.inward(foreign)), foreign)
 
 
 @pytest.mark.parametrize("area", [("percentage", 0.5, 0.5, 0.0, 0.25), (2, 8, 9, 0, 1, 2), [8, 9, 1, 2]])
 def test_areas(area: Any) -> None:
     border = plain_border()
     ours = border.inward([[SAMPLES, {"area": area}]])
-    assert same(border.outward(ours), [[SAMPLES, {"area": area}]])
+    assert back(border.outward(ours), [[SAMPLES, {"area": area}]])
     assert ours.entries[0].area == (Area(0.5, 0.5, 0.0, 0.25, relative=True) if area[0] == "percentage" else None)
 
 
@@ -130,8 +149,25 @@ def test_what_we_change_goes_out_changed() -> None:
     border = plain_border()
     ours = border.inward([[SAMPLES, {"strength": 1.0, "area": (1, 2, 3, 4), "mask": None}]])
     changed = border.outward(ours.map(strength=0.5, area=None, mask=MASK))
-    assert same(changed, [[SAMPLES, {"strength": 0.5, "mask": MASK}]])
+    assert back(changed, [[SAMPLES, {"strength": 0.5, "mask": MASK}]])
     assert border.outward(ours.map(strength=0.5).map(strength=1.0))[0][1]["strength"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("ours", "names"),
+    [
+        ({}, set()),
+        ({"strength": 0.5}, {"strength"}),
+        ({"area": Area(8, 8, 0, 0)}, {"area", "strength", "set_area_to_bounds"}),
+        ({"mask": MASK}, {"mask", "mask_strength", "set_area_to_bounds"}),
+        ({"start_percent": 0.25}, {"start_percent", "end_percent"}),
+        ({"end_percent": 0.75}, {"start_percent", "end_percent"}),
+    ],
+)
+def test_keys_that_are_read_together_go_out_together(ours: dict[str, Any], names: set[str]) -> None:
+    (pair,) = plain_border().outward(Conditioning((CondEntry(SAMPLES, **ours),)))
+    assert set(pair[1]) == names
+    assert all(pair[1][name] == BESIDE[name] for name in names - set(ours))
 
 
 def test_ours_come_back() -> None:

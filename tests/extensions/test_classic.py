@@ -356,7 +356,21 @@ def test_classes_that_look_who_asks_for_their_inputs(tmp_path: Path) -> None:
                 return {"required": {"image": (sorted(os.listdir(folder_paths.get_input_directory())),)}}
             RETURN_TYPES, FUNCTION = ("STRING",), "go"
 
-        NODE_CLASS_MAPPINGS = {"Concat": Concat, "Pick": Pick, "Files": Files}
+        class Numbers(Every):
+            def __getitem__(self, name):
+                return ("FLOAT", {"default": 1.0, "max": 5.0})
+
+        class Blend:
+            @classmethod
+            def INPUT_TYPES(cls):
+                if inspect.stack()[1].function == "get_input_info":
+                    return {"required": {"text1": ("STRING", {})}, "optional": Numbers()}
+                return {"required": {"text1": ("STRING", {})}, "optional": {"weight1": ("FLOAT", {"default": 1.0})}}
+            RETURN_TYPES, FUNCTION, OUTPUT_NODE = ("STRING",), "go", True
+            def go(self, text1, **more):
+                return (f"{text1} {sorted(more.items())}",)
+
+        NODE_CLASS_MAPPINGS = {"Concat": Concat, "Pick": Pick, "Files": Files, "Blend": Blend}
     """
     graph = {
         "1": node("Concat", first="a", weight7=3.0),
@@ -370,3 +384,21 @@ def test_classes_that_look_who_asks_for_their_inputs(tmp_path: Path) -> None:
         assert ran.values["3"] == ("b []",)
         assert "1" not in ran.executed
         assert made.run(graph).values["1"] == ("a [('weight7', 3.0)]",)
+        blend = {"1": graph["2"], "4": node("Blend", text1="c", weight1=0.5, text2=["1", 0], weight2=9.0)}
+        assert made.run(blend).values["4"] == ("c [('text2', 'b []'), ('weight1', 0.5), ('weight2', 9.0)]",)
+
+
+def test_what_is_shown_is_a_list_under_every_name(tmp_path: Path) -> None:
+    """Scripts of editors join the letters of a text."""
+    source = """
+        class Show:
+            INPUT_TYPES = classmethod(lambda cls: {"required": {"text": ("STRING", {})}})
+            RETURN_TYPES, FUNCTION, OUTPUT_NODE = (), "go", True
+            def go(self, text):
+                return {"ui": {"text": text, "pair": (1, 2), "wide": 3, "list": [text]}}
+        NODE_CLASS_MAPPINGS = {"Show": Show}
+    """
+    with engine(tmp_path, showing=source) as made:
+        shown = made.run({"1": node("Show", text="ab")}).outputs["1"]
+        assert shown["text"] == ["a", "b"] and shown["list"] == ["ab"]
+        assert shown["pair"] == [1, 2] and shown["wide"] == 3

@@ -335,3 +335,39 @@ def test_a_pack_that_replaces_parts_of_an_autoencoder(tmp_path: Path, folder: Pa
         )
     assert max(float(part.abs().max()) for part in once) < 1e-5
     assert float(twice[1].abs().max()) > 1e-3
+
+
+LORA_ALONE = """
+    import nodes
+
+    class Alone:
+        INPUT_TYPES = classmethod(lambda cls: {"required": {"model": ("MODEL",), "clip": ("CLIP",)}})
+        RETURN_TYPES, FUNCTION, CATEGORY = ("MODEL", "CLIP"), "go", "wild"
+        def go(self, model, clip):
+            loader = nodes.LoraLoader()
+            assert loader.load_lora(None, clip, "tiny.safetensors", 0, 0) == (None, clip)
+            changed, none = loader.load_lora(model, None, "tiny.safetensors", 0.5, 0)
+            assert none is None
+            none, text = loader.load_lora(None, clip, "tiny.safetensors", 1.0, 0.7)
+            assert none is None
+            return changed, text
+
+    NODE_CLASS_MAPPINGS = {"Alone": Alone}
+"""
+
+
+def test_a_lora_goes_on_a_model_or_a_text_encoder_alone(tmp_path: Path, folder: Path) -> None:
+    with with_models(tmp_path, folder, LORA_ALONE) as made:
+        whole = graph(["30", 0])
+        whole["30"] = node("Alone", model=["1", 0], clip=["1", 1])
+        for text in ("2", "3"):
+            whole[text]["inputs"]["clip"] = ["30", 1]
+        plain = graph(["30", 0])
+        plain["30"] = node(
+            "LoraLoader", model=["1", 0], clip=["1", 1], lora_name="tiny.safetensors",
+            strength_model=0.5, strength_clip=0.7,
+        )  # fmt: skip
+        for text in ("2", "3"):
+            plain[text]["inputs"]["clip"] = ["30", 1]
+        torch.testing.assert_close(latent(made, whole), latent(made, plain), rtol=1e-5, atol=1e-5)
+        assert not torch.allclose(latent(made, whole), latent(made, graph(["1", 0])), atol=1e-3)
