@@ -30,7 +30,8 @@ class Blueprint:
     """role: unet, text, vae or control. make(config, device=, dtype=) builds the module on any device.
 
     aliases(config): our module path -> the path LoRA files use, where the two differ (keys.py).
-    lent: the network itself, from somebody who holds one and changed it; none is made then.
+    lent: the network itself, from somebody who holds one and changed it; none is made then. runs_in: the torch name of
+    the number format it shall run in, whatever the engine would choose.
     """
 
     role: str
@@ -40,12 +41,14 @@ class Blueprint:
     aliases: Callable[[Any], Mapping[str, str]] | None = None
     patches: tuple[Patch | Scaled, ...] = ()
     lent: Any = None
+    runs_in: str | None = None
 
     @property
     def content(self) -> tuple[Any, ...]:
         """Equal for two blueprints exactly when they make the same network."""
         made = self.role, self.config, self.weights.content, tuple(p.content for p in self.patches)
-        return made if self.lent is None else (*made, id(self.lent))
+        more = [id(self.lent)] if self.lent is not None else []
+        return (*made, *more, *([] if self.runs_in is None else [self.runs_in]))
 
     def patched(self, *patches: Patch | Scaled) -> Blueprint:
         return replace(self, patches=self.patches + patches)

@@ -52,7 +52,8 @@ class Residency:
         """The number format the network of a blueprint runs in here."""
         import torch
 
-        return getattr(torch, self.compute.format_for(blueprint.role, blueprint.weights.stored))  # type: ignore[no-any-return]
+        chosen = blueprint.runs_in or self.compute.format_for(blueprint.role, blueprint.weights.stored)
+        return getattr(torch, chosen)  # type: ignore[no-any-return]
 
     @contextmanager
     def use(self, blueprint: Blueprint, *, pack: bool = True) -> Iterator[nn.Module]:

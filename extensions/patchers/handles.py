@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from ..host import Host
 
 SAMPLING = "model_sampling"
+FORMAT = "manual_cast_dtype"
+"""Where packs say in which number format a network shall run."""
 
 
 def outward(host: Host, model: Model) -> Any:
@@ -200,12 +202,14 @@ def _more_patches(old: Call | None, now: Call | None) -> Call | None:
 
 def effective(host: Host, patcher: Any) -> Model:
     """The handle with all that changes weights and levels; hooks are not told."""
-    sampling = patcher.object_patches.get(SAMPLING)
-    key = patcher.patches_uuid, id(sampling)
+    sampling, wanted = (patcher.object_patches.get(name) for name in (SAMPLING, FORMAT))
+    key = patcher.patches_uuid, id(sampling), wanted
     if patcher.made is not None and patcher.made[0] == key:
         return patcher.made[1]  # type: ignore[no-any-return]
     given: Model = patcher.given
     unet = changed(host, patcher, INSIDE, given.unet)
+    if wanted is not None:
+        unet = replace(unet, runs_in=str(wanted).removeprefix("torch."))
     straight = host.modules.load("comfy.model_sampling").CONST
     levels = patcher.model.handle.sampling if sampling is None else sampling_of(sampling, straight)
     model = Model(unet, given.latent, levels, Guiding())

@@ -110,6 +110,23 @@ def patched(root: Any, patches: Mapping[str, Any]) -> Iterator[None]:
                 delattr(owner, last)
 
 
+@contextmanager
+def in_format(net: nn.Module, name: str | None) -> Iterator[nn.Module]:
+    """The network, its numbers in a format of torch inside; as they were after. None: as it is."""
+    import torch
+
+    dtype = None if name is None else getattr(torch, name)
+    numbers = [] if dtype is None else [n for n in (*net.parameters(), *net.buffers()) if n.is_floating_point()]
+    before = [n.data for n in numbers]
+    try:
+        for number in numbers:
+            number.data = number.data.to(dtype)
+        yield net
+    finally:
+        for number, data in zip(numbers, before, strict=True):
+            number.data = data
+
+
 def put(owner: Any, name: str, value: Any) -> None:
     """Also where a module or parameter stands and something else shall."""
     from torch import nn

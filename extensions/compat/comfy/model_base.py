@@ -3,7 +3,7 @@ read their weights only when somebody asks for the network itself."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -177,7 +177,7 @@ class BaseModel(torch.nn.Module):
         seen = sampling.calculate_input(t, x)
         if concat is not None:
             seen = torch.cat([seen, concat], dim=1)
-        dtype = self.get_dtype()
+        dtype = self.get_dtype_inference()
         out = self.diffusion_model(
             seen.to(dtype), sampling.timestep(t).float(), context=None if context is None else context.to(dtype),
             control=control, transformer_options=options, **more,
@@ -203,9 +203,9 @@ class BaseModel(torch.nn.Module):
         """The network of a blueprint: the one that foreign code has in hand, where it is that, or was changed."""
         if "diffusion_model" in self._modules:
             if not unet.patches:
-                return nullcontext(self.diffusion_model)
+                return network.in_format(self.diffusion_model, unet.runs_in)
             if self.reached:
-                return nullcontext(repatched(self.diffusion_model, unet))
+                return network.in_format(repatched(self.diffusion_model, unet), unet.runs_in)
         return HOST.services[Residency].use(unet)
 
     @contextmanager

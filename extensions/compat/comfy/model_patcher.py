@@ -179,8 +179,8 @@ class ModelPatcher(Hooked, Kept, Telling):
         return made | {f"first_stage_model.{key}": value for key, value in (vae_state_dict or {}).items()}
 
     def set_model_compute_dtype(self, dtype):
-        """What `get_dtype_inference` says; the number format networks run in is the engine's choice."""
-        self.add_object_patch("manual_cast_dtype", dtype)
+        """The number format the network runs in; None: the engine's choice."""
+        self.add_object_patch(handles.FORMAT, dtype)
 
     def calculate_weight(self, patches, weight, key, intermediate_dtype=torch.float32):
         return comfy.lora.calculate_weight(patches, weight, key, intermediate_dtype=intermediate_dtype)

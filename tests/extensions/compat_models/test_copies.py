@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
 import torch
 from torch import Tensor, nn
 
 from carrara.models.autoencode import decode, encode
+from carrara.models.compute import Compute
 from carrara.models.residency import Residency
 from carrara.models.values import Latent
 from carrara.nodes.vae import vae_decode, vae_decode_tiled, vae_encode
@@ -100,3 +103,20 @@ def test_a_look_changes_nothing(world: World) -> None:
     finally:
         with torch.no_grad():
             weight *= 2.0
+
+
+@pytest.mark.parametrize("in_hand", [False, True])
+def test_a_number_format_that_a_pack_asks_for_is_what_the_network_runs_in(world: World, in_hand: bool) -> None:
+    """As in an engine of that format; also where the pack has the network in hand, which stays as it was."""
+    half = {**world.ctx.services, Residency: Residency(Compute(dtype="bf16"))}
+    expected = replace(world, ctx=replace(world.ctx, services=half)).sampled(world.model)
+    plain = world.sampled(world.model)
+    patcher = world.out(world.model).clone()
+    weights = [p.clone() for p in patcher.model.diffusion_model.parameters()] if in_hand else []
+    patcher.set_model_compute_dtype(torch.bfloat16)
+    made = world.sampled(world.host.border.inward(patcher, "MODEL"))
+    assert float((made - expected).abs().max()) <= (0.02 * float(expected.std()) if in_hand else 0.0)
+    assert float((made - plain).abs().max() / plain.std()) > 1e-4
+    assert all(map(torch.equal, weights, patcher.model.diffusion_model.parameters())) if in_hand else True
+    patcher.set_model_compute_dtype(None)
+    assert torch.allclose(world.sampled(world.host.border.inward(patcher, "MODEL")), plain)
