@@ -24,6 +24,9 @@ SITE = "carrara_site"
 ABOUT = "carrara_inputs"
 """Under which options carry the network's inputs: x, timesteps, context, y."""
 
+OVERRIDDEN = "_inside_attn_wrapper"
+"""Told to whoever stands in for attention; an attention that is handed it on asks for no stand-in again."""
+
 LISTS = {
     "input_block_patch": "input_blocks", "input_block_patch_after_skip": "input_skips",
     "output_block_patch": "output_blocks", "middle_block_patch": "middle", "middle_block_after_patch": "after_middle",
@@ -88,7 +91,7 @@ def call_of(options: Options) -> Call | None:
             )
     override = options.get("optimized_attention_override")
     if override is not None:
-        places["attend"] = _attend(override, options)
+        places["attend"] = _attend(override)
     return Call(notes=options, **places) if places else None
 
 
@@ -126,15 +129,18 @@ def _after_middle(patch: Any) -> Callable[[Tensor, Site], Tensor]:
     return changed
 
 
-def _attend(override: Any, options: Options) -> Callable[..., Tensor]:
+def _attend(override: Any) -> Callable[..., Tensor]:
     def usual(
         q: Tensor, k: Tensor, v: Tensor, heads: int, mask: Any = None, attn_precision: Any = None,
         skip_reshape: bool = False, skip_output_reshape: bool = False, **_: Any,
     ) -> Tensor:  # fmt: skip
         return attend(q, k, v, heads, mask, skip_reshape, skip_output_reshape)
 
-    def overridden(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
-        return override(usual, q, k, v, heads, transformer_options=options)  # type: ignore[no-any-return]
+    def overridden(q: Tensor, k: Tensor, v: Tensor, heads: int, site: Site) -> Tensor:
+        options = at_block(site)
+        options["block_index"] = site.depth
+        told = {"attn_precision": None, "transformer_options": options, OVERRIDDEN: True}
+        return override(usual, q, k, v, heads, **told)  # type: ignore[no-any-return]
 
     return overridden
 

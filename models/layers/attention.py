@@ -45,8 +45,13 @@ class CrossAttention(nn.Module):
             out = self.forward(x, context) if value is context else self.forward(x, context, value)  # type: ignore[call-arg]
         else:
             q, k, v = self.to_q(x), self.to_k(context), self.to_v(value)
-            attend = site.call.attend or attention
-            out = self.to_out(attend(q, k, v, self.heads) if replace is None else replace(q, k, v, site))
+            if replace is not None:
+                mixed = replace(q, k, v, site)
+            elif site.call.attend is not None:
+                mixed = site.call.attend(q, k, v, self.heads, site)
+            else:
+                mixed = attention(q, k, v, self.heads)
+            out = self.to_out(mixed)
         for after in patches.after:
             out = after(out, site)
         return out  # type: ignore[no-any-return]

@@ -34,7 +34,7 @@ class Site:
 BeforeAttention = Callable[["Tensor", "Tensor", "Tensor", Site], "tuple[Tensor, Tensor, Tensor]"]
 ReplaceAttention = Callable[["Tensor", "Tensor", "Tensor", Site], "Tensor"]
 AfterAttention = Callable[["Tensor", Site], "Tensor"]
-Attend = Callable[["Tensor", "Tensor", "Tensor", int], "Tensor"]
+Attend = Callable[["Tensor", "Tensor", "Tensor", int, Site], "Tensor"]
 BlockPatch = Callable[["Tensor", Site], "Tensor"]
 SkipPatch = Callable[["Tensor", "Tensor", Site], "tuple[Tensor, Tensor]"]
 
@@ -61,8 +61,8 @@ class Call:
 
     after_middle: on the middle block's map once a ControlNet has added to it. between: on the tokens, after
     self-attention of a transformer block and ahead of its attention over the text. embedding: on the time embedding
-    (b e; the site has neither block nor size). attend: the attention itself, (q, k, v, heads), wherever none is
-    replaced. notes: whatever the maker of the patches wants them to see.
+    (b e; the site has neither block nor size). attend: the attention itself, (q, k, v, heads, site), wherever
+    none is replaced. notes: whatever the maker of the patches wants them to see.
     """
 
     sigma: float = 0.0

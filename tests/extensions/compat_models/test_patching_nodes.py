@@ -304,6 +304,25 @@ def test_another_attention_in_every_place(world: World) -> None:
     assert len(seen) == 3 * len(weights) and all(sorted(sides) == [0, 1] for sides in seen)  # type: ignore[call-overload]
 
 
+def test_another_attention_knows_its_place_and_may_ask_for_the_usual_one(world: World) -> None:
+    """It hands everything it was told on to attention under its public name, and is not asked again."""
+    usual = world.host.modules.load("comfy.ldm.modules.attention").optimized_attention
+    patcher = world.out(world.model).clone()
+    seen: list[tuple[Any, ...]] = []
+
+    def override(func: Any, q: Tensor, k: Tensor, v: Tensor, heads: int, **more: Any) -> Tensor:
+        options = more["transformer_options"]
+        seen.append((*options["block"], options["block_index"], more["attn_precision"]))
+        done: Tensor = usual(q, k, v, heads, **more)
+        return done
+
+    patcher.model_options["transformer_options"]["optimized_attention_override"] = override
+    hand = Hand(world)
+    close(world.sampled(world.host.border.inward(patcher, "MODEL")), hand.run())
+    places = [(part, number, 0, None) for part, number, _ in blocks(hand.net) for _ in ("attn1", "attn2")]
+    assert len(seen) == 3 * len(places) and set(seen) == set(places)
+
+
 def test_the_time_embedding_and_what_patches_tell_one_another(world: World) -> None:
     """A patch early in an evaluation writes into the options; one later on reads it."""
     patcher = world.out(world.model).clone()

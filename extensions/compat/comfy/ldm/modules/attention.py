@@ -8,7 +8,7 @@ import comfy.ops
 import torch
 
 from ......models.layers import blocks
-from .....patchers.inside import attend
+from .....patchers.inside import OVERRIDDEN, attend
 
 ops = comfy.ops.disable_weight_init
 
@@ -36,12 +36,14 @@ def get_attn_precision(attn_precision, current_dtype):
 
 
 def wrap_attn(func):
-    """The function, unless the options of a call name another in its place."""
+    """The function, unless the options of a call name another in its place. That one may call it in turn."""
 
     @functools.wraps(func)
     def wrapped(*args, **kwargs):
         override = (kwargs.get("transformer_options") or {}).get("optimized_attention_override")
-        return func(*args, **kwargs) if override is None else override(func, *args, **kwargs)
+        if OVERRIDDEN in kwargs or override is None:
+            return func(*args, **kwargs)
+        return override(func, *args, **{OVERRIDDEN: True, **kwargs})
 
     return wrapped
 
