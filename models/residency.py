@@ -35,10 +35,11 @@ class Resident:
 
 
 class Residency:
-    """The networks of one engine."""
+    """The networks of one engine. before: told how many bytes are about to be taken."""
 
     def __init__(self, compute: Compute) -> None:
         self.compute = compute
+        self.before: list[Callable[[int], None]] = []
         self._lock = threading.RLock()
         self._held: OrderedDict[tuple[Any, ...], Resident] = OrderedDict()
 
@@ -108,6 +109,8 @@ class Residency:
             if resident is None:
                 size = weight_bytes(blueprint, dtype)
                 self.release(keep=max(0, self._budget() - size))
+                for make_room in self.before:
+                    make_room(size)
                 resident = self._held[key] = Resident(materialise(blueprint, self.device, dtype, pack=pack), size)
             self._held.move_to_end(key)
             resident.users += 1

@@ -167,10 +167,8 @@ class Models:
 
         key = (own.metadata.get(VOCAB), own.metadata.get(MERGES), own.folder, rows)
         if key not in self._vocabularies:
-            roots = self.roots
-            self._vocabularies[key] = find(
-                own, rows, self.tokenizers, roots, allow_download=self.allow_download
-            )
+            named = (*self.tokenizers, *self.places("tokenizers"))
+            self._vocabularies[key] = find(own, rows, named, self.roots, allow_download=self.allow_download)
         return self._vocabularies[key]
 
     def _home(self, kind: str) -> Path:

@@ -68,6 +68,7 @@ class Inside(Mapping[type, Any]):
                 places = {"input_dir": paths.get_input_directory(), "output_dir": paths.get_output_directory()}
                 self._engine = self._make(nodes=nodes, device=device(), **places)
                 self._engine.models.views.append(HostFolders())
+                self._engine.services[Residency].before.append(make_room)
         return self._engine
 
     def _files(self) -> Files:
@@ -116,6 +117,8 @@ class HostFolders:
 
     def shelf(self, kind: str) -> Shelf | None:
         paths = host("folder_paths")
+        if paths is not None and kind == "tokenizers":
+            return Shelf(vocabularies())
         if paths is None or kind not in paths.folder_names_and_paths:
             return None
         own = [EMBEDDED] if kind == "checkpoints" else []
@@ -123,11 +126,25 @@ class HostFolders:
         return Shelf([*map(Path, paths.get_folder_paths(kind)), *own], suffixes)
 
 
+def vocabularies() -> list[Path]:
+    """Where the host has those that its own text encoders use; CLIP's lies beside its modules."""
+    paths, management = host("folder_paths"), host("comfy.model_management")
+    own = [] if management is None else [Path(management.__file__).resolve().parent / "sd1_tokenizer"]
+    return [Path(paths.models_dir) / "tokenizers", *own]
+
+
 def device() -> str:
     """The host's, if our networks run there."""
     management = host("comfy.model_management")
     found = "auto" if management is None else str(management.get_torch_device())
     return found if found.partition(":")[0] in ("auto", "cpu", "cuda") else "cpu"
+
+
+def make_room(size: int) -> None:
+    """On a GPU the host puts its own models aside where there is too little memory for ours. size: in bytes."""
+    management = host("comfy.model_management")
+    if management is not None and device() != "cpu":
+        management.free_memory(size + management.minimum_inference_memory(), management.get_torch_device())
 
 
 def stopped() -> bool:
@@ -151,7 +168,13 @@ class Progress:
             return
         if self._total != total:
             self._total, self._bar = total, utils.ProgressBar(total)
-        self._bar.update_absolute(value, total, _picture(preview))
+        self._bar.update_absolute(value, total, _picture(preview) if previews() else None)
+
+
+def previews() -> bool:
+    """Whether the host is set to show pictures on the way."""
+    arguments = getattr(host("comfy.cli_args"), "args", None)
+    return getattr(getattr(arguments, "preview_method", None), "value", "auto") != "none"
 
 
 def _picture(preview: Any) -> tuple[str, Any, int] | None:

@@ -21,6 +21,7 @@ def hosted(folder: Path, models: Path, root: Path) -> Iterator[Any]:
     sys.path.insert(0, str(WORLD))
     pack: ModuleType | None = None
     try:
+        import comfy.cli_args
         import comfy.k_diffusion.sampling
         import comfy.model_management
         import comfy.model_patcher

@@ -9,8 +9,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+import tiny_world
 from host import WORLD
 from pairs import ROOT
+
+from carrara.extensions.inside.around import HostFolders
+from carrara.models.handles import Vocabulary
+from carrara.models.services import Models
 
 
 def test_every_node_is_registered_under_ids_of_its_own(world: Any) -> None:
@@ -41,6 +47,22 @@ def test_the_host_keeps_its_own_modules(world: Any) -> None:
 def test_files_are_looked_for_in_the_hosts_folders(world: Any) -> None:
     names = world.nodes.NODE_CLASS_MAPPINGS["CarraraCheckpointLoaderSimple"].INPUT_TYPES()["required"]["ckpt_name"][0]
     assert names == ["pebble.safetensors", "tiny.safetensors", "tiny_inpaint.safetensors"]
+
+
+def test_the_vocabulary_is_the_one_that_the_hosts_own_encoders_use(
+    world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checkpoints of the ecosystem bring none, and the host has it beside its modules."""
+    vocab, merges = tiny_world.vocabulary()
+    place = tmp_path / "sd1_tokenizer"
+    place.mkdir()
+    (place / "vocab.json").write_text(vocab, encoding="utf-8")
+    (place / "merges.txt").write_text(merges, encoding="utf-8")
+    monkeypatch.setattr(world.comfy.model_management, "__file__", str(tmp_path / "model_management.py"))
+    models = Models.at()
+    models.views.append(HostFolders())
+    found = models.tokenizer(Vocabulary(), rows=len(json.loads(vocab)))
+    assert found.size == len(json.loads(vocab))
 
 
 def test_importing_costs_no_torch(tmp_path: Path) -> None:

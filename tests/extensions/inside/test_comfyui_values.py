@@ -11,6 +11,12 @@ import torch
 from host import call
 from pairs import EMPTY, Pair
 
+from carrara.executor.spec import Context
+from carrara.extensions.inside.around import make_room
+from carrara.models.compute import Compute
+from carrara.models.residency import Residency
+from carrara.nodes.loaders import load_checkpoint
+
 
 def test_operations_keep_what_the_host_says_beside_a_latent(world: Any, latent: dict[str, Any]) -> None:
     (turned,) = call(world, "CarraraLatentFlip", samples=latent, flip_method="x-axis: vertically")
@@ -52,3 +58,31 @@ def test_the_stop_button_and_the_bar(world: Any, pair: Pair) -> None:
             call(world, "CarraraKSampler", **how)
     kind, picture, size = utils.TOLD[-1][2]
     assert (kind, picture.size, size) == ("JPEG", (8, 8), 512)
+
+
+def test_previews_are_shown_if_the_host_is_set_to(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = world.comfy.cli_args
+    monkeypatch.setattr(arguments.args, "preview_method", arguments.LatentPreviewMethod.NoPreviews)
+    model, clip, _ = call(world, "CarraraCheckpointLoaderSimple", ckpt_name="tiny.safetensors")
+    (text,) = call(world, "CarraraCLIPTextEncode", text="", clip=clip)
+    world.comfy.utils.TOLD.clear()
+    call(world, "CarraraKSampler", model=model, positive=text, negative=text, latent_image=EMPTY, steps=2)
+    assert world.comfy.utils.TOLD == [(1, 2, None), (2, 2, None)]
+
+
+def test_on_a_gpu_the_host_makes_room_for_our_networks(
+    world: Any, tiny_ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    management = world.comfy.model_management
+    residency = Residency(Compute())
+    residency.before.append(make_room)
+    unet = load_checkpoint("tiny.safetensors", tiny_ctx).model.unet
+    with residency.use(unet):
+        assert management.ASKED == []
+    residency.release()
+    monkeypatch.setattr(management, "get_torch_device", lambda: torch.device("cuda", 0))
+    with residency.use(unet):
+        [(size, place)] = management.ASKED
+    assert size == residency.held_bytes + 1000 and place == torch.device("cuda", 0)
+    with residency.use(unet):
+        assert len(management.ASKED) == 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 
 _stop = False
+ASKED: list[tuple[int, torch.device]] = []
+"""What was to be freed, in bytes, and where."""
 
 
 class InterruptProcessingException(Exception):
@@ -33,3 +35,12 @@ def get_torch_device() -> torch.device:
 
 def intermediate_device() -> torch.device:
     return torch.device("cpu")
+
+
+def minimum_inference_memory() -> int:
+    return 1000
+
+
+def free_memory(memory_required: int, device: torch.device) -> None:
+    """Puts models aside until so much is free there."""
+    ASKED.append((memory_required, device))
