@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 import threading
-import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -353,12 +352,14 @@ def show_report(report: Mapping[str, Any], *, json: bool) -> None:
 
 def show_error(error: BaseException) -> None:
     """An error and what caused it, outermost first."""
+    from .extensions.failure import raised_at
+
     told = str(error)
     print(f"carrara: {clipped(told)}", file=sys.stderr)
     cause = error.__cause__
     while cause is not None:
-        frames = traceback.extract_tb(cause.__traceback__)
-        where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+        found = raised_at(cause)
+        where = f" ({Path(found[0]).name}:{found[1]})" if found is not None else ""
         text = str(cause)
         if text not in told:
             print(f"  because {type(cause).__name__}: {clipped(text)}{where}", file=sys.stderr)

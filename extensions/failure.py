@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from types import FrameType
 
-from .missing import Missing
+from .missing import PACK, Missing
 
 DISTRIBUTIONS = {
     "PIL": "pillow",
@@ -73,6 +74,19 @@ def _where(error: BaseException, entry: Path) -> str:
         if Path(frame.filename).is_relative_to(root):
             return f"{frame.filename}:{frame.lineno}: {frame.line}"
     return ""
+
+
+def raised_at(error: BaseException) -> tuple[str, int] | None:
+    """File and line: the innermost of a pack where one was running, else the innermost that is in a file at all."""
+    if isinstance(error, SyntaxError) and error.filename and error.lineno:
+        return error.filename, error.lineno
+    steps = [(frame, line) for frame, line in traceback.walk_tb(error.__traceback__) if _in_file(frame)]
+    inside = [step for step in steps if PACK in step[0].f_builtins] or steps
+    return (inside[-1][0].f_code.co_filename, inside[-1][1]) if inside else None
+
+
+def _in_file(frame: FrameType) -> bool:
+    return not frame.f_code.co_filename.startswith("<")
 
 
 def required(entry: Path) -> tuple[str, ...]:

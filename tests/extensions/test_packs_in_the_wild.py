@@ -9,7 +9,9 @@ import pytest
 import worlds
 from worlds import engine, node, pack
 
+from carrara.engine import Engine
 from carrara.errors import NodeFailed
+from carrara.terminal import show_error
 
 NODE = """
     import torch
@@ -152,3 +154,33 @@ def test_core_classes_that_a_pack_builds_on_are_not_its_nodes(tmp_path: Path) ->
     """
     with engine(tmp_path, wild=source) as made:
         assert [kind.id for kind in pack(made, "wild").nodes] == ["Mine"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "at"),
+    [
+        ("from . import broken", "broken.py:2"),
+        ("from . import unwritten", "unwritten.py:1"),
+        ("import comfy.nothing_here", "__init__.py:5"),
+        ("import not_a_package_at_all", "__init__.py:5"),
+        ("import comfy.utils; comfy.utils.nothing_here", "__init__.py:5"),
+        ("import json; json.loads('{')", "__init__.py:5"),
+    ],
+)
+def test_an_error_of_a_late_import_is_told_with_the_packs_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], asked: str, at: str
+) -> None:
+    source = f"""\
+    class Late:
+        INPUT_TYPES = classmethod(lambda cls: {{"required": {{}}}})
+        RETURN_TYPES, FUNCTION, OUTPUT_NODE = ("INT",), "go", True
+        def go(self):
+            {asked}
+    NODE_CLASS_MAPPINGS = {{"Late": Late}}
+    """
+    late = {"broken.py": "x = 1\nraise RuntimeError('worn out')\n", "unwritten.py": "def (:\n"}
+    worlds.write(tmp_path / "custom_nodes" / "late", {"__init__.py": source, **late})
+    with Engine(custom_nodes=[tmp_path / "custom_nodes"], cache="off") as made, pytest.raises(NodeFailed) as failed:
+        made.run({"1": node("Late")})
+    show_error(failed.value)
+    assert f"({at})" in capsys.readouterr().err
