@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ...models.blueprint import Blueprint
     from ...models.patch import Patch
+    from ...models.merging import Merged
     from ...models.scaled import Scaled
 
 Entry = tuple[float, Any, float, Any, Any]
@@ -147,7 +148,7 @@ def _same(value: Any, **_: Any) -> Any:
 class OurPatch:
     """One key of a patch of ours, in the form of an adapter."""
 
-    patch: Patch | Scaled
+    patch: Patch | Scaled | Merged
     key: str
     name: str = "carrara"
     loaded_keys: frozenset[str] = frozenset()
@@ -174,16 +175,17 @@ def entries_of(blueprint: Blueprint, prefix: str) -> dict[str, list[Entry]]:
 
 
 def tensors_of(blueprint: Blueprint, prefix: str = "", beginning: str | None = None) -> Iterator[tuple[str, Tensor]]:
-    """Keys and stored tensors without any patches, in the shapes the network needs. beginning: only keys that start
+    """Keys and stored tensors without any patches, in the network's order and shapes. beginning: only keys that start
     so."""
     from ...models.materialise import empty
 
     shapes = {key: value.shape for key, value in empty(blueprint).state_dict().items()}
     with ExitStack() as stack:
         readers: dict[TensorFile, Reader] = {}
-        for key, piece in blueprint.weights.items():
-            if key not in shapes or (beginning is not None and not (prefix + key).startswith(beginning)):
+        for key, shape in shapes.items():
+            piece = blueprint.weights.get(key)
+            if piece is None or (beginning is not None and not (prefix + key).startswith(beginning)):
                 continue
             if piece.file not in readers:
                 readers[piece.file] = stack.enter_context(piece.file.open())
-            yield prefix + key, readers[piece.file](piece.key).view(shapes[key])
+            yield prefix + key, readers[piece.file](piece.key).view(shape)

@@ -8,6 +8,7 @@ import comfy.weight_adapter
 import torch
 
 from ....models import patch as loras
+from ....models.materialise import empty
 from ...patchers import weights
 
 log = logging.getLogger(__name__)
@@ -19,7 +20,7 @@ def calculate_weight(patches, weight, key, intermediate_dtype=torch.float32, ori
 
 
 def load_lora(lora, to_load, log_missing=True):
-    """A file's tensors as changes. to_load: public name of a module -> key of its weight."""
+    """A file's tensors as changes, in the order of to_load: public name of a module -> key of its weight."""
     groups = {}
     used = set()
     for key in lora:
@@ -31,8 +32,10 @@ def load_lora(lora, to_load, log_missing=True):
             groups.setdefault(key.rpartition(".")[0], {})[key.rpartition(".")[2]] = lora[key]
             used.add(key)
     made = {}
-    for name, parts in groups.items():
-        target = to_load[name]
+    for name, target in to_load.items():
+        parts = groups.get(name)
+        if parts is None:
+            continue
         found = comfy.weight_adapter.adapter_of(parts)
         if found is not None:
             made[target] = found
@@ -50,7 +53,10 @@ def load_lora(lora, to_load, log_missing=True):
 
 
 def _names(blueprint, prefix, key_map):
-    for name, ours in loras.public_names(blueprint):
+    """In the order of the network's modules: packs weigh what comes first, second ... within a block."""
+    rank = {key: at for at, key in enumerate(empty(blueprint).state_dict())}
+    known = sorted(loras.public_names(blueprint), key=lambda found: rank.get(f"{found[1]}.weight", len(rank)))
+    for name, ours in known:
         key_map.setdefault(name, f"{prefix}{ours}.weight")
     return key_map
 

@@ -93,6 +93,23 @@ def test_loras_of_both_sides_add_up(world: World) -> None:
     assert float((world.sampled(twice) - expected).abs().max() / expected.std()) < 1e-5
 
 
+def test_names_and_changes_follow_the_modules(world: World) -> None:
+    """Packs weigh the changes of a block one after the other; files sort them by name."""
+    lora = world.host.modules.load("comfy.lora")
+    model = world.out(world.model)
+    stored = list(model.model.state_dict())
+    modules = [f"diffusion_model.{key}" for key in model.model.diffusion_model.state_dict()]
+    assert stored == modules != sorted(modules)
+    names = lora.model_lora_keys_unet(model.model, {})
+    places = [stored.index(key) for key in names.values()]
+    assert places == sorted(places)
+    ends = ("attn1.to_k.weight", "attn1.to_q.weight", "attn1.to_out.0.weight")
+    wanted = [key for key in stored if key.endswith(ends)]
+    file = {f"{key.removesuffix('.weight')}.diff": torch.zeros(()) for key in sorted(wanted)}
+    changed = list(lora.load_lora(file, names))
+    assert changed == wanted != sorted(wanted)
+
+
 def test_prompts_by_tokens(world: World) -> None:
     prompt = "a (cat:1.3) embedding:deep/style [the] " * 8
     clip = world.out(world.clip)
