@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .load import Weights
+    from .merging import Merged
     from .patch import Patch
     from .scaled import Scaled
 
@@ -39,7 +40,7 @@ class Blueprint:
     config: Any
     weights: Weights
     aliases: Callable[[Any], Mapping[str, str]] | None = None
-    patches: tuple[Patch | Scaled, ...] = ()
+    patches: tuple[Patch | Scaled | Merged, ...] = ()
     lent: Any = None
     runs_in: str | None = None
 
@@ -50,5 +51,5 @@ class Blueprint:
         more = [id(self.lent)] if self.lent is not None else []
         return (*made, *more, *([] if self.runs_in is None else [self.runs_in]))
 
-    def patched(self, *patches: Patch | Scaled) -> Blueprint:
+    def patched(self, *patches: Patch | Scaled | Merged) -> Blueprint:
         return replace(self, patches=self.patches + patches)

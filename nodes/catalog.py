@@ -41,6 +41,7 @@ def catalogue() -> Catalog:
         logic,
         lora,
         masks,
+        merging,
         model_sampling,
         primitives,
         resize,
@@ -58,6 +59,7 @@ def catalogue() -> Catalog:
     found = Catalog.of_modules(
         loaders,
         lora,
+        merging,
         conditioning,
         controlnet,
         sampling,

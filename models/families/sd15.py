@@ -25,7 +25,8 @@ def aliases(config: UNetConfig) -> Mapping[str, str]:
 
 def predicts(file: Weights) -> tuple[str, bool]:
     """("eps" or "v", zero terminal SNR): declared by metadata, or by the empty tensors some authors add."""
-    declared = file.metadata.get("modelspec.prediction_type", "").lower()
+    about = file.metadata
+    declared = about.get("modelspec.prediction_type", about.get("modelspec.predict_key", "")).lower()
     velocity = declared in ("v", "v_prediction", "velocity") or (not declared and "v_pred" in file)
     return ("v" if velocity else "eps"), "ztsnr" in file or file.metadata.get("carrara.zsnr") == "true"
 
