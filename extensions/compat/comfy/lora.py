@@ -90,5 +90,3 @@ def pad_tensor_to_shape(tensor, new_shape):
     made = torch.zeros(new_shape, dtype=tensor.dtype, device=tensor.device)
     made[tuple(slice(0, old) for old in tensor.shape)] = tensor
     return made
-
-
