@@ -192,7 +192,10 @@ class Modules:
             try:
                 getattr(module, wanted)
             except MissingAttribute:
-                raise MissingName(f"{name}.{wanted}", pack) from None
+                if source(name) is not None:
+                    raise MissingName(f"{name}.{wanted}", pack) from None
+                # Nothing of this module is here, so it cannot be told what else it has: private or newer names.
+                setattr(module, wanted, placeholder(f"{name}.{wanted}"))
         return module
 
     def _all(self, module: ModuleType) -> None:

@@ -45,6 +45,26 @@ def test_what_is_absent_is_named(tmp_path: Path) -> None:
     assert worlds.foreign(host, "import comfy\nx = hasattr(comfy, 'nothing')").x is False
 
 
+def test_a_module_of_which_nothing_is_here_stands_in_for_every_name(tmp_path: Path) -> None:
+    """Its private and newer names cannot be known: a pack that imports them loses only the nodes that use them."""
+    host = worlds.host(tmp_path)
+    source = """
+        from comfy.ldm.flux.model import Flux, _private, NewerThanAll
+        import comfy.ldm.flux.model as module
+
+        class Mine(NewerThanAll):
+            pass
+
+        found = hasattr(module, "Never")
+    """
+    pack = worlds.foreign(host, source)
+    assert issubclass(pack.Mine, pack.NewerThanAll) and not pack.found
+    with pytest.raises(MissingAttribute, match=r"comfy\.ldm\.flux\.model\._private"):
+        pack._private(1, 2)
+    with pytest.raises(MissingName, match=r"comfy\.utils\._private"):
+        worlds.foreign(host, "from comfy.utils import _private", "other")
+
+
 def test_packs_with_equal_names_do_not_meet(tmp_path: Path) -> None:
     host = worlds.host(tmp_path)
     made = []
