@@ -54,5 +54,7 @@ class EnlargingLCM:
             if index < len(sizes):
                 x = self.resize(x, round(width * sizes[index]), round(height * sizes[index]))
             if t > 0:
-                x = x + t * torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device)
+                # In the order of x's memory, which some ways of resizing leave channels last: as everyone draws it.
+                drawn = torch.empty_like(x, device="cpu").normal_(generator=generator)
+                x = x + t * drawn.to(x.device)
         return x

@@ -51,15 +51,23 @@ def sharpen(x: Tensor, radius: int, sigma: float, alpha: float) -> Tensor:
 
 
 def dilate(x: Tensor, size: int) -> Tensor:
-    """Largest value in a size × size window; outside the picture nothing counts."""
-    planes = F.pad(x.movedim(-1, 1), (size // 2, (size - 1) // 2) * 2, value=-torch.inf)
-    wide = F.max_pool2d(planes, (1, size), stride=1)
-    return F.max_pool2d(wide, (size, 1), stride=1).movedim(1, -1)
+    """Largest value in a size × size window; outside the picture nothing counts.
+
+    Where an even window has no middle, that of `erode` lies the other way round, so that opening moves nothing.
+    """
+    return _largest(x, (size - 1) // 2, size // 2)
 
 
 def erode(x: Tensor, size: int) -> Tensor:
     """Smallest value in a size × size window."""
-    return -dilate(-x, size)
+    return -_largest(-x, size // 2, (size - 1) // 2)
+
+
+def _largest(x: Tensor, before: int, after: int) -> Tensor:
+    """Over so many pixels to the left and above, and to the right and below."""
+    planes = F.pad(x.movedim(-1, 1), (before, after) * 2, value=-torch.inf)
+    wide = F.max_pool2d(planes, (1, before + 1 + after), stride=1)
+    return F.max_pool2d(wide, (before + 1 + after, 1), stride=1).movedim(1, -1)
 
 
 def morphology(x: Tensor, operation: str, size: int) -> Tensor:

@@ -50,8 +50,19 @@ def test_morphology_is_opencvs(size):
     x = random(1, 20, 23, 3)
     kernel = np.ones((size, size), np.uint8)
     picture = x[0].numpy()
-    assert np.array_equal(dilate(x, size)[0].numpy(), cv2.dilate(picture, kernel))
+    turned = cv2.dilate(picture, kernel, anchor=((size - 1) // 2,) * 2)  # an even window, the other way round
+    assert np.array_equal(dilate(x, size)[0].numpy(), turned)
     assert np.array_equal(erode(x, size)[0].numpy(), cv2.erode(picture, kernel))
+
+
+@pytest.mark.parametrize("size", [3, 4, 7, 8])
+def test_opening_only_darkens_and_closing_only_brightens(size):
+    """And a second time changes nothing, whatever the window: no pixel has moved."""
+    x = random(1, 20, 23, 3)
+    opened, closed = morphology(x, "open", size), morphology(x, "close", size)
+    assert (opened <= x).all() and (closed >= x).all()
+    assert torch.equal(morphology(opened, "open", size), opened)
+    assert torch.equal(morphology(closed, "close", size), closed)
 
 
 def test_composed_morphology():
