@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from . import custom
 from .aims import ancestral, clean, er_scale, rise, sde, trajectory
 from .clock import log_sigma
-from .grids import around_data, finite_lambda, restarting
+from .grids import finite_lambda, restarting
 from .integrate import Row, Sampler
 from .noise import Brownian
 from .path import VE
@@ -20,6 +20,7 @@ from .rules.midpoint import Midpoint
 from .rules.multistep import ExponentialAdams
 from .rules.singlestep import SingleStep
 from .rules.tangent import Tangent
+from .scales import Sized, coarse_and_fine
 
 
 def corrected() -> Mapping[str, Sampler]:
@@ -45,7 +46,6 @@ def beyond() -> Mapping[str, Sampler]:
         "edm_stochastic": custom.heun_churned(),
         "ddim_half": custom.ddim(0.5),
         "euler_inversion": Row(BackwardEuler()),
-        "tangent": Row(Tangent(), grid=around_data()),
-        "tangent_picture": Row(Tangent(predictor=2, corrector=0, scale=None)),
+        "tangent": Sized(Row(Tangent()), coarse_and_fine),
         "restart": Row(Heun(), rise, grid=restarting()),
     }

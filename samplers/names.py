@@ -22,7 +22,7 @@ CORRECTED: tuple[str, ...] = (
 
 BEYOND: tuple[str, ...] = (
     "tcd", "consistency", "dpm_solver_3", "dpmpp_3m", "edm_stochastic", "ddim_half", "euler_inversion", "tangent",
-    "tangent_picture", "restart",
+    "restart",
 )  # fmt: skip
 """Samplers from papers that KSampler does not offer."""
 

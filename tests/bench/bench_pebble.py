@@ -18,19 +18,16 @@ import pebble_lab as lab
 
 PROMPTS = 24
 SHOWN = 6
-SCALES = (1, 2, 3, 4, 5, 7, 10, 13, 16, 20)
+SCALES = tuple(range(1, 21))
 FEW = (4, 6, 8, 10)
-SHORT = ("euler", "dpmpp_2m", "uni_pc_bh2", "tangent", "tangent_picture")
-OURS = ("tangent", "tangent_picture")
-TWINS = ("_gpu",)
-"""On a processor the same numbers as the name without it."""
+SHORT = ("euler", "dpmpp_2m", "uni_pc_bh2", "tangent")
 
 
 def runs() -> list[tuple[str, str, int, float]]:
     """(file, sampler, steps, scale)."""
-    from carrara.samplers.names import SAMPLERS
+    from carrara.samplers.names import BEYOND, CORRECTED, SAMPLERS
 
-    names = [name for name in (*SAMPLERS, *OURS) if not name.endswith(TWINS)]
+    names = (*SAMPLERS, *CORRECTED, *BEYOND)
     every = [(f"row-{name}", name, 20, 1.0 if name.endswith("_cfg_pp") else 5.0) for name in names]
     scales = [(f"scale-{scale}", "euler", 20, float(scale)) for scale in SCALES]
     few = [(f"few-{name}-{steps}", name, steps, 5.0) for name in SHORT for steps in FEW]

@@ -14,9 +14,7 @@ import torch
 
 from carrara.samplers.aims import exact
 from carrara.samplers.integrate import Row, Sampler
-from carrara.samplers.path import VE, Flow, Path
 from carrara.samplers.rules.er import TaylorER, ode
-from carrara.samplers.rules.tangent import Tangent, mean_weights, ratio
 from carrara.samplers.table import rows
 
 STEPS = (5, 10, 20, 40, 80)
@@ -88,47 +86,3 @@ def test_order_of_convergence(name: str) -> None:
         problem.rms(problem.run(row, "ve", problem.levels("ve", n))[0], problem.exact("ve")) for n in (80, 160)
     )
     assert abs(math.log2(coarse / fine) - ORDERS[name]) < 0.5, (coarse, fine)
-
-
-BEST_KNOWN = {8: 1.15e-2, 10: 7.85e-3, 15: 3.62e-3, 20: 1.38e-3, 30: 2.15e-4}
-"""Evaluations -> least error of the 44 names on Karras levels 14.6 -> 0.03: ipndm_v twice, ipndm, sa_solver, uni_pc."""
-
-
-def test_our_own_row_halves_the_best_error() -> None:
-    for evaluations, best in BEST_KNOWN.items():
-        out, ask = problem.run(rows()["tangent"], "ve", problem.levels("ve", evaluations))
-        assert ask.calls == evaluations
-        assert ask.levels[0] == problem.levels("ve", evaluations)[0]
-        assert problem.rms(out, problem.exact("ve")) < best / 2
-
-
-@pytest.mark.parametrize("grid", ["ve_zero", "flow"])
-def test_our_own_row_holds_to_zero_and_on_straight_paths(grid: str) -> None:
-    """The best known at 20 steps: 1.02e-3 (sa_solver_pece, 39 evaluations) and 2.38e-2 (heun, 39)."""
-    out, _ = problem.run(rows()["tangent"], grid, problem.levels(grid, 20))
-    assert problem.rms(out, problem.exact(grid)) < 2e-4
-
-
-def test_our_row_for_pictures_is_of_second_order_and_takes_its_scale_from_the_number_of_cells() -> None:
-    errors = [problem.rms(problem.run(rows()["tangent_picture"], "ve", problem.levels("ve", n))[0], problem.exact("ve"))
-              for n in (80, 160)]  # fmt: skip
-    assert abs(math.log2(errors[0] / errors[1]) - 2) < 0.3
-    # 64 cells: a deviation of 8 along the direction that they share.
-    named, stated = (problem.run(row, "ve", problem.levels("ve", 10))[0]
-                     for row in (rows()["tangent_picture"], Row(Tangent(2, 0, 8.0))))  # fmt: skip
-    assert torch.equal(named, stated)
-
-
-@pytest.mark.parametrize("path", [VE(), Flow()])
-def test_our_own_weights_are_exact_along_gaussian_trajectories(path: Path) -> None:
-    """x0 ~ N(0, 1): on a trajectory x / sigma = sqrt(1 + v^2) and D = v / sqrt(1 + v^2), with v = alpha / sigma."""
-    levels = (0.5, 0.8)
-    for t in (0.3, 0.1, 0.0):
-        weights = mean_weights(path, levels, levels[0], t, 1.0)
-        v, before = (ratio(path, s) for s in levels)
-        mean = weights[0] * v / math.hypot(1, v) + weights[1] * before / math.hypot(1, before)
-        if t == 0:
-            assert mean == pytest.approx(1.0)
-        else:
-            end = ratio(path, t)
-            assert math.hypot(1, v) + (end - v) * mean == pytest.approx(math.hypot(1, end), rel=1e-7)
