@@ -174,7 +174,7 @@ CORE: Mapping[str, tuple[Row, ...]] = {
     """),
     "comfy_extras.nodes_model_downscale": _rows("PatchModelAddDownscale patch"),
     "comfy_extras.nodes_model_merging": _rows("""
-        ModelMergeSimple|ModelMergeBlocks|ModelMergeSubtract|ModelMergeAdd merge
+        ModelMergeSimple|ModelMergeBlocks|ModelMergeSubtract=ModelSubtract|ModelMergeAdd=ModelAdd merge
         CLIPMergeSimple|CLIPMergeSubtract|CLIPMergeAdd merge
         CheckpointSave|CLIPSave|VAESave|ModelSave save
     """),

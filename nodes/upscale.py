@@ -19,10 +19,11 @@ def upscaler_file(model_name: str, services: Services) -> str:
 def load_upscale_model(
     model_name: Annotated[str, Choices.files("upscale_models"), "File in the upscale_models folder."], ctx: Context
 ) -> Annotated[UpscaleModel, "Enlarges pictures."]:
-    """Load an ESRGAN, Real-ESRGAN or compact Real-ESRGAN network."""
-    from ..models.upscale.recognise import load_upscaler
+    """Load an ESRGAN, Real-ESRGAN or compact Real-ESRGAN network; others where the package spandrel is installed."""
+    from ..models.upscale.others import load_any
 
-    return UpscaleModel(load_upscaler(ctx.service(Models).find("upscale_models", model_name)))
+    path = ctx.service(Models).find("upscale_models", model_name)
+    return UpscaleModel(load_any(path, ctx.service(Residency).device))
 
 
 @node("ImageUpscaleWithModel", category="image/upscaling", title="Upscale Image (using Model)")

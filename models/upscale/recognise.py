@@ -27,7 +27,7 @@ REMEDY = "ESRGAN, Real-ESRGAN and compact Real-ESRGAN files are read; many other
 
 
 def load_upscaler(path: Path | str) -> Blueprint:
-    """The network of a file. Raises ModelNotFound, BadWeights, or UnknownFamily where it is none of ours."""
+    """The network of a file. Raises ModelNotFound, BadWeights, or UnknownFamily where it is none of these."""
     weights = canonical(open_weights(path))
     if "body.0.rdb1.conv1.weight" in weights:
         return Blueprint("upscale", RRDBNet, rrdb_config(weights), weights)

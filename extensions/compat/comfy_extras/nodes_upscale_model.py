@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import comfy.model_management as mm
 import comfy.utils
@@ -11,7 +11,16 @@ import folder_paths
 from _core_classes import add
 from torch import Tensor
 
-from ....errors import Unsupported
+from ....errors import UnknownFamily, Unsupported
+from ....models.handles import UpscaleModel
+from ....models.residency import Residency
+from ....models.upscale.recognise import load_upscaler
+from ...patchers.upscalers import Descriptor
+
+if TYPE_CHECKING:
+    from ...host import Host
+
+HOST: Host
 
 TILE, SMALLEST, OVERLAP = 512, 128, 32
 _WRAPPED = re.compile(r"module\.")
@@ -41,11 +50,13 @@ class UpscaleModelLoader:
 
     @classmethod
     def load_model(cls, model_name: str) -> tuple[Any]:
-        """Raises Unsupported where the package that knows these networks is not installed."""
-        known = spandrel()
-        weights = comfy.utils.load_torch_file(
-            folder_paths.get_full_path_or_raise("upscale_models", model_name), safe_load=True
-        )
+        """Raises Unsupported where the network is none of ours, and the package that knows more is not installed."""
+        path = folder_paths.get_full_path_or_raise("upscale_models", model_name)
+        try:
+            return (Descriptor(UpscaleModel(load_upscaler(path)), HOST.services[Residency]),)
+        except UnknownFamily:
+            known = spandrel()
+        weights = comfy.utils.load_torch_file(path, safe_load=True)
         if "module.layers.0.residual_group.blocks.0.norm1.weight" in weights:
             weights = {_WRAPPED.sub("", key, count=1): value for key, value in weights.items()}
         made = known.ModelLoader().load_from_state_dict(weights).eval()

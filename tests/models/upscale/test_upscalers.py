@@ -173,3 +173,26 @@ def test_what_is_refused(tmp_path):
         load_upscaler(tmp_path / "half.safetensors")
     with pytest.raises(InputError, match="too few channels"):
         enlarged(compact_file(tmp_path), torch.rand(1, 4, 4, 1))
+
+
+def test_other_networks_need_a_package(tmp_path, monkeypatch):
+    import sys
+
+    from carrara.models.upscale.others import load_any
+
+    save_file({"layers.0.weight": torch.ones(1)}, tmp_path / "other.safetensors")
+    monkeypatch.setitem(sys.modules, "spandrel", None)
+    with pytest.raises(UnknownFamily, match="pip install spandrel"):
+        load_any(tmp_path / "other.safetensors", "cpu")
+    assert load_any(compact_file(tmp_path), "cpu").config.scale == 2
+
+
+def test_a_network_from_outside_runs_as_ours(tmp_path):
+    from carrara.models.upscale.others import lent
+
+    class Doubler(torch.nn.Upsample):
+        scale = 2
+
+    x = torch.rand(1, 5, 7, 3)
+    made = run.upscale(UpscaleModel(lent(Doubler(scale_factor=2))), x, Residency(Compute("cpu")), lambda: None)
+    assert torch.equal(made, x.repeat_interleave(2, 1).repeat_interleave(2, 2))
