@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -13,7 +14,8 @@ from ..models.services import Models
 if TYPE_CHECKING:
     from ..models.checkpoint import Loaded
 
-WEIGHT_TYPES = ("default", "fp8_e4m3fn", "fp8_e4m3fn_fast", "fp8_e5m2")
+NARROW = {"fp8_e4m3fn": "float8_e4m3fn", "fp8_e4m3fn_fast": "float8_e4m3fn", "fp8_e5m2": "float8_e5m2"}
+WEIGHT_TYPES = ("default", *NARROW)
 ENCODER_TYPES = (
     "stable_diffusion", "stable_cascade", "sd3", "stable_audio", "mochi", "ltxv", "pixart", "cosmos", "lumina2", "wan",
     "hidream", "chroma", "ace", "omnigen2", "qwen_image", "hunyuan_image", "flux2", "ovis",
@@ -67,7 +69,8 @@ def parts(path: Path) -> Checkpoint:
     if not loaded.text or loaded.vae is None:
         absent = "text encoder" if not loaded.text else "autoencoder"
         raise InputError(
-            f"{path.name} holds no {absent}", expected="a whole checkpoint",
+            f"{path.name} holds no {absent}",
+            expected="a whole checkpoint",
             remedy="Load its parts with UNETLoader, CLIPLoader and VAELoader.",
         )
     return Checkpoint(model_of(loaded), clip_of(loaded), Vae(loaded.vae, loaded.latent))
@@ -94,15 +97,17 @@ def unet_file(unet_name: str, services: Services) -> str:
 @node("UNETLoader", category="advanced/loaders", title="Load Diffusion Model", reads=unet_file)
 def load_unet(
     unet_name: Annotated[str, Choices.files("diffusion_models"), "File in the diffusion_models folder."],
-    weight_dtype: Annotated[str, Choices(WEIGHT_TYPES), "How weights are kept in memory."],
+    weight_dtype: Annotated[str, Choices(WEIGHT_TYPES), "The number format weights are rounded to."],
     ctx: Context,
 ) -> Annotated[Model, "Removes noise from latents."]:
     """Load a denoising network alone."""
     from ..models.checkpoint import load_unet as read
+    from ..models.narrowed import narrowed
 
-    if weight_dtype != "default":
-        raise Unsupported("weights kept in fp8", got=weight_dtype, expected="default")
-    return model_of(read(ctx.service(Models).find("diffusion_models", unet_name)))
+    loaded = read(ctx.service(Models).find("diffusion_models", unet_name))
+    if weight_dtype in NARROW and loaded.unet is not None:
+        loaded = replace(loaded, unet=narrowed(loaded.unet, NARROW[weight_dtype]))
+    return model_of(loaded)
 
 
 def clip_file(clip_name: str, services: Services) -> str:
@@ -174,11 +179,12 @@ def load_vae(
     """Load an autoencoder alone."""
     from ..models.blueprint import LatentFormat
     from ..models.checkpoint import load_vae as read
+    from ..models.vae.pixels import PIXEL_LATENTS, pixels
     from ..models.vae.tiny import load_tiny
 
     models = ctx.service(Models)
     if vae_name == PIXELS:
-        raise Unsupported("models that work on pixels", got=PIXELS, expected="a file")
+        return Vae(pixels(), PIXEL_LATENTS)
     if vae_name == TAESD:
         encoder, decoder = (models.find("vae_approx", name) for name in taesd_files(models))
         return Vae(load_tiny(encoder, decoder), LatentFormat())

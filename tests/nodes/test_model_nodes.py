@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shutil import copy
+
 import pytest
 import torch
 
@@ -43,14 +45,47 @@ def test_a_text_encoder_alone(parts, tiny_ctx):
 
 
 def test_a_unet_alone(parts, tiny, tiny_ctx):
-    from shutil import copy
-
     (tiny / "unet").mkdir(exist_ok=True)
     copy(tiny / "checkpoints" / "tiny.safetensors", tiny / "unet" / "whole.safetensors")
     model = loaders.load_unet("whole.safetensors", "default", tiny_ctx)
     assert model.unet.config == parts.model.unet.config
-    with pytest.raises(Unsupported):
-        loaders.load_unet("whole.safetensors", "fp8_e5m2", tiny_ctx)
+
+
+def test_a_unet_rounded_to_a_narrow_format(tiny, tiny_ctx):
+    """Its weights are those of the file after a trip through the format; a change of weights on top is not rounded."""
+    from carrara.models.narrowed import narrowed
+    from carrara.models.residency import Residency
+    from carrara.models.scaled import with_scaled
+
+    residency = tiny_ctx.service(Residency)
+    (tiny / "unet").mkdir(exist_ok=True)
+    copy(tiny / "checkpoints" / "tiny.safetensors", tiny / "unet" / "whole.safetensors")
+    model = loaders.load_unet("whole.safetensors", "fp8_e5m2", tiny_ctx)
+    whole = loaders.load_unet("whole.safetensors", "default", tiny_ctx)
+    assert model.unet.content == narrowed(whole.unet, "float8_e5m2").content != whole.unet.content
+    scaled = with_scaled(model.unet, {"attn1.to_q": 1.1})
+    with (
+        residency.use(whole.unet, pack=False) as wide,
+        residency.use(model.unet, pack=False) as net,
+        residency.use(scaled, pack=False) as more,
+    ):
+        before, after, changed = (dict(each.named_parameters()) for each in (wide, net, more))
+        for key, weight in before.items():
+            kept = weight.to(torch.float8_e5m2).to(weight.dtype)
+            assert torch.equal(after[key], kept)
+            assert torch.equal(changed[key], kept * 1.1 if key.endswith("attn1.to_q.weight") else kept)
+    residency.release()
+
+
+def test_pictures_as_their_own_latents(tiny_ctx):
+    from carrara.models.autoencode import decode, encode
+    from carrara.models.residency import Residency
+
+    vae = loaders.load_vae("pixel_space", tiny_ctx)
+    picture = torch.rand(2, 5, 7, 3)
+    latent = encode(vae, picture, tiny_ctx.service(Residency))
+    assert torch.equal(latent, picture.movedim(-1, 1) * 2 - 1)
+    assert torch.allclose(decode(vae, latent, tiny_ctx.service(Residency)), picture, atol=1e-6)
 
 
 def test_loading_reads_no_weights(tiny_ctx):

@@ -16,6 +16,7 @@ from ....models.families.sd15 import FAMILY
 from ....models.handles import Vae
 from ....models.layouts import canonical
 from ....models.residency import Residency
+from ....models.vae.pixels import MARK, PIXEL_LATENTS, pixels
 from ...patchers import network
 from ...patchers.memory import weights_of
 from ...patchers.telling import Telling
@@ -89,7 +90,9 @@ class VAE(Telling):
 
     def __init__(self, sd=None, device=None, config=None, dtype=None, metadata=None, handle=None):
         if handle is None:
-            handle = of_tensors(sd or {})
+            handle = of_tensors(sd or {}, metadata)
+        if dtype is not None:
+            handle = replace(handle, network=replace(handle.network, runs_in=str(dtype).removeprefix("torch.")))
         self.handle = handle
         residency = HOST.services[Residency]
         self.device = device or residency.device
@@ -187,6 +190,8 @@ class VAE(Telling):
 
 def of_tensors(tensors, metadata=None):
     """A handle from a table of tensors. Raises InputError where it holds no autoencoder."""
+    if MARK in tensors:
+        return Vae(pixels(), PIXEL_LATENTS)
     weights = canonical(weights_of(tensors, metadata))
     found = FAMILY.vae.blueprint(weights)
     if found is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ from ....models import checkpoint
 from ....models.families import families
 from ....models.family import recognise
 from ....models.layouts import canonical
+from ....models.narrowed import narrowed
+from ....models.residency import Residency
 from ....nodes import loaders
 from ...patchers import texts
 from ...patchers.memory import weights_of
@@ -169,12 +172,27 @@ def _given(loaded, output_vae=True, output_clip=True, output_model=True):
     return model, clip, vae, None
 
 
+def _kept(loaded, model_options):
+    """The same with the network in the number format that the options name for its weights.
+
+    It is also computed in, where the device can; a processor computes in what the engine chose.
+    """
+    options = model_options or {}
+    wanted = options.get("dtype") or options.get("weight_dtype")
+    if wanted is None or loaded.unet is None:
+        return loaded
+    name = str(wanted).removeprefix("torch.")
+    runs_in = name if wanted.itemsize > 1 and HOST.services[Residency].device.type != "cpu" else loaded.unet.runs_in
+    return replace(loaded, unet=replace(narrowed(loaded.unet, name), runs_in=runs_in))
+
+
 def load_checkpoint_guess_config(
     ckpt_path, output_vae=True, output_clip=True, output_clipvision=False, embedding_directory=None,
     output_model=True, model_options=None, te_model_options=None, disable_dynamic=False,
 ):  # fmt: skip
     """(model, clip, vae, clip vision) of a file."""
-    return _given(checkpoint.load_checkpoint(ckpt_path), output_vae, output_clip, output_model)
+    loaded = checkpoint.load_checkpoint(ckpt_path)
+    return _given(_kept(loaded, model_options), output_vae, output_clip, output_model)
 
 
 def load_checkpoint(
@@ -191,7 +209,8 @@ def load_state_dict_guess_config(
 ):  # fmt: skip
     """The same from tensors in memory."""
     weights = canonical(weights_of(sd, metadata))
-    return _given(checkpoint.assemble(weights, recognise(weights, families())), output_vae, output_clip, output_model)
+    loaded = checkpoint.assemble(weights, recognise(weights, families()))
+    return _given(_kept(loaded, model_options), output_vae, output_clip, output_model)
 
 
 def load_diffusion_model_state_dict(sd, model_options=None, metadata=None, disable_dynamic=False):
@@ -201,20 +220,20 @@ def load_diffusion_model_state_dict(sd, model_options=None, metadata=None, disab
         loaded = checkpoint.assemble(weights, recognise(weights, families()))
     except BadWeights:
         return None
-    return HOST.border.outward(loaders.model_of(loaded))
+    return HOST.border.outward(loaders.model_of(_kept(loaded, model_options)))
 
 
 def load_diffusion_model(unet_path, model_options=None, disable_dynamic=False):
     """A denoising network alone."""
-    return HOST.border.outward(loaders.model_of(checkpoint.load_unet(unet_path)))
+    return HOST.border.outward(loaders.model_of(_kept(checkpoint.load_unet(unet_path), model_options)))
 
 
 def load_unet(unet_path, dtype=None):
-    return load_diffusion_model(unet_path)
+    return load_diffusion_model(unet_path, {"dtype": dtype})
 
 
 def load_unet_state_dict(sd, dtype=None):
-    return load_diffusion_model_state_dict(sd)
+    return load_diffusion_model_state_dict(sd, {"dtype": dtype})
 
 
 def load_clip(
