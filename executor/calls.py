@@ -7,7 +7,7 @@ element; a node with `list[T]` inputs is called once with whole lists.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import iscoroutinefunction
 from typing import Any
 
@@ -47,7 +47,10 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The node has its outputs. blocked: messages of blockers that kept a call from happening."""
+    """The node has its outputs. skipped: no call was made. blocked: messages of blockers that kept one from being made.
+
+    What was skipped is not kept: it costs nothing, and what to say about it is to be said in each run.
+    """
 
     values: Values
     ui: Mapping[str, Any] | None = None
@@ -111,12 +114,12 @@ class Job:
                 return Wants(wanted)
             results: list[Any] = []
             blocked: list[str] = []
-            for arguments in self._calls():
+            for index, arguments in enumerate(self._calls()):
                 if isinstance(arguments, Blocker):
                     self._block(arguments, results, blocked)
                 else:
                     self.context.check()
-                    results.append(self._call(arguments))
+                    results.append(self._call(arguments, index))
             return collected(self.recipe.spec, results, blocked)
         except NeedsInput as need:
             return Wants(frozenset((need.name,)))
@@ -135,12 +138,12 @@ class Job:
             results: list[Any] = []
             blocked: list[str] = []
             running: list[tuple[int, Awaitable[Any]]] = []
-            for arguments in self._calls():
+            for index, arguments in enumerate(self._calls()):
                 if isinstance(arguments, Blocker):
                     self._block(arguments, results, blocked)
                 else:
                     self.context.check()
-                    result = self._call(arguments)
+                    result = self._call(arguments, index)
                     if isinstance(result, Awaitable):
                         running.append((len(results), result))
                     results.append(result)
@@ -157,8 +160,12 @@ class Job:
 
     # --- arguments -----------------------------------------------------------------------------------------
 
-    def _call(self, arguments: dict[str, Any]) -> Any:
-        return self.recipe.spec.function(**arguments, **self.extra)
+    def _call(self, arguments: dict[str, Any], index: int) -> Any:
+        spec = self.recipe.spec
+        extra = self.extra
+        if index and spec.context is not None:
+            extra = {**extra, spec.context: replace(self.context, call=index)}
+        return spec.function(**arguments, **extra)
 
     def _asked(self) -> list[Any]:
         """What a `needs` hook says for each call: names, or an awaitable of them."""
@@ -235,7 +242,7 @@ def collected(spec: NodeSpec, results: list[Any], blocked: list[str]) -> Done | 
         kind = type(results[0])
         if kind is not Shown and kind is not Blocker and kind is not Expand and not spec.outputs[0].is_list:
             return Done(([results[0]],))
-    skipped = any(result is SILENT for result in results)
+    skipped = bool(results) and all(result is SILENT for result in results)
     if any(type(result) is Expand for result in results):
         return Grown(results, skipped, tuple(blocked))
     return gather(spec, results, skipped, tuple(blocked))

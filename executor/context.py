@@ -24,7 +24,8 @@ def _ignore(value: float, total: float, preview: Any) -> None:
 class Context:
     """The one door from a node to the run around it. Recognised by type; never an input.
 
-    `Context()` is a complete context for tests: nothing is reported, nothing is cancelled.
+    call: which of a node's calls this is, where it is called once per item of a list. `Context()` is a complete context
+    for tests: nothing is reported, nothing is cancelled.
     """
 
     node_id: str = ""
@@ -34,6 +35,7 @@ class Context:
     services: Services = field(default_factory=dict)
     report: Callable[[float, float, Any], None] = _ignore
     cancelled: Callable[[], bool] = _never
+    call: int = 0
 
     def check(self) -> None:
         """Raises Interrupted when the user stopped the run."""

@@ -41,16 +41,28 @@ class Jobs:
         self._dynamic = DynPrompt(self._as_prompt, made, report.lineage)
 
     def make(
-        self, id: str, bound: Bound, recipe: Recipe, values: Mapping[str, Values], same: Callable[[str], str]
+        self,
+        id: str,
+        bound: Bound,
+        recipe: Recipe,
+        values: Mapping[str, Values],
+        same: Callable[[str], str],
+        asked: frozenset[str],
     ) -> Job:
-        """A node with all it is to be called with. Linked inputs without values are lazy ones."""
+        """A node with all it is to be called with. Linked inputs without values are lazy ones.
+
+        asked: lazy inputs that its `needs` hook named. It sees of the others only values of nodes that it waits for
+        anyhow: what it gives must not depend on what else happens to have run.
+        """
+        lazy = recipe.lazy - recipe.wrapped - asked
+        awaited = {source for param, source, _ in bound.wires if param not in lazy} if lazy else ()
         inputs: dict[str, list[Any]] = {name: [value] for name, value in bound.literals.items()}
         missing: set[str] = set()
         for param, source, slot in bound.wires:
             if param in recipe.raw:
                 inputs[param] = [[source, slot]]
                 continue
-            found = values.get(same(source))
+            found = None if param in lazy and source not in awaited else values.get(same(source))
             if found is None:
                 missing.add(param)
             else:

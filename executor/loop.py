@@ -63,6 +63,7 @@ class Run:
         self.waiting = Waiting(self.place)
         self.asked: dict[str, frozenset[str]] = {}
         self.grown: dict[str, Grown] = {}
+        self.alike: dict[str, list[str]] = {}  # what stands for made outputs, and those outputs
 
     def plan(self, *, look: bool = False) -> bool:
         """Fingerprint every node and find out which must run. False: a node failed, or the user stopped it.
@@ -200,7 +201,7 @@ class Run:
         self.report.started(id)
         if recipe.plain and self.crew.inline and self.call(id, bound):
             return
-        job = self.jobs.make(id, bound, recipe, self.values, same)
+        job = self.jobs.make(id, bound, recipe, self.values, same, asked)
         if recipe.waits:
             self.crew.start_async(job)
         elif self.crew.inline:
@@ -263,7 +264,7 @@ class Run:
                 executor.store.put(key, entry)
         if twins is not None or self.waiting.uses.get(id):
             self.values[id] = done.values
-        self.report.done(id, done, seconds, twins)
+        self.report.done(id, done, seconds, [*(twins or ()), *self.alike.pop(id, ())])
         self.waiting.done(id, self.nodes)
         self.release(wire.source for wire in self.nodes[id].wires)
 
@@ -306,8 +307,21 @@ class Run:
         uses = self.waiting.uses
         for source in sources:
             uses[source] = uses.get(source, 0) + 1
-        self.enlist(self.planner.need([self.planner.same(o) for o in outputs], self.values))
+        self.show(outputs)
         self.hold(id, sources)
+
+    def show(self, outputs: list[str]) -> None:
+        """Have made output nodes run, or tell what they show where it is known already."""
+        planner = self.planner
+        self.enlist(planner.need([planner.same(o) for o in outputs], self.values))
+        for id in outputs:
+            leader = planner.same(id)
+            if leader in planner.hits:
+                self.report.known(id, planner.hits[leader].ui, planner.hits[leader].files)
+            elif leader in planner.ran:
+                self.report.again(id, leader)
+            elif leader != id:
+                self.alike.setdefault(leader, []).append(id)
 
     def linked(self, grown: Grown) -> list[str]:
         """The nodes that an expansion's results link to."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ..errors import CarraraError, Interrupted, NodeFailed
@@ -78,8 +78,8 @@ class Report:
         """A call that did not finish the node: a lazy round, or the growing of a graph."""
         self._spent[id] = self._spent.get(id, 0.0) + seconds
 
-    def done(self, id: str, done: Done, seconds: float, twins: list[str] | None) -> None:
-        """A node has its outputs. twins: the targets it stands for."""
+    def done(self, id: str, done: Done, seconds: float, twins: Collection[str]) -> None:
+        """A node has its outputs. twins: the targets and made outputs that it stands for."""
         if self._spent:
             seconds += self._spent.pop(id, 0.0)
         self.executed[id] = seconds
@@ -87,15 +87,28 @@ class Report:
             self._ui[id] = done.ui
         if done.files:
             self._files[id] = done.files
-        if self.sink is None:
-            return
-        display, parent, real = self._family(id)
-        for message in done.blocked:
-            self.emit(events.NodeBlocked(id, display, message, parent, real))
-        self.emit(events.NodeFinished(id, display, seconds, done.ui, parent, real))
-        for twin in twins or ():
+        if self.sink is not None:
+            display, parent, real = self._family(id)
+            for message in done.blocked:
+                self.emit(events.NodeBlocked(id, display, message, parent, real))
+            self.emit(events.NodeFinished(id, display, seconds, done.ui, parent, real))
+        for twin in twins:
             if twin != id:
-                self.emit(events.NodeCached(twin, twin, done.ui, None, twin))
+                self.known(twin, done.ui, done.files)
+
+    def known(self, id: str, ui: Mapping[str, Any] | None, files: tuple[str, ...]) -> None:
+        """An output need not run, since what it shows and wrote is there."""
+        if ui is not None:
+            self._ui[id] = ui
+        if files:
+            self._files[id] = files
+        if self.sink is not None:
+            display, parent, real = self._family(id)
+            self.emit(events.NodeCached(id, display, ui, parent, real))
+
+    def again(self, id: str, leader: str) -> None:
+        """An output is the same as one that has run."""
+        self.known(id, self._ui.get(leader), self._files.get(leader, ()))
 
     def broken(self, id: str, error: BaseException, inputs: Mapping[str, Any], place: Mapping[str, int]) -> None:
         """A node raised. Of several, the first in order is told, so that threads change nothing."""

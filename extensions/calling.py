@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING
 
 from ..executor.spec import Context
@@ -16,11 +17,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a foreign node: the run around it, its host, and the pack it comes from."""
+    """One call of a foreign node: the run around it, its host, and the pack it comes from.
+
+    graphs: numbers for the pieces of graph that it builds.
+    """
 
     ctx: Context
     host: Host
     pack: str = ""
+    graphs: Iterator[int] = field(default_factory=count)
 
 
 CURRENT: ContextVar[Call | None] = ContextVar("carrara_foreign_call", default=None)

@@ -244,6 +244,23 @@ def test_literals_are_there_already_and_unknown_names_are_an_error() -> None:
     assert result.status == "failed" and "inputs it does not have" in str(result.error)
 
 
+def test_lazy_values_do_not_depend_on_what_else_has_run() -> None:
+    """A value is seen if it was asked for, or if its node is waited for anyhow."""
+
+    def needs(**_: Any) -> list[str]:
+        return []
+
+    def values(targets: list[str], **inputs: Any) -> str:
+        graph = Graph.from_api(NODES | api(x=("Foreign", inputs)))
+        [found] = engine(lazy(needs)).run(graph, targets=targets).values["x"]
+        assert isinstance(found, str)
+        return found
+
+    for targets in (["x"], ["a", "x"]):
+        assert values(targets, on=1, a=["a", 0]) == "{'on': 1, 'a': None, 'me': 'x'}"
+        assert values(targets, on=["a", 0], a=["a", 0]) == "{'on': 1, 'a': 1, 'me': 'x'}"
+
+
 def test_whole_lists_see_none_in_a_list() -> None:
     seen: list[Any] = []
 

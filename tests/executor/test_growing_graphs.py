@@ -9,7 +9,7 @@ from executor_toys import CALLS, TOYS, api
 
 from carrara.errors import Cycle, NodeFailed, UnknownNode
 from carrara.executor import events
-from carrara.executor.cache import LastRun
+from carrara.executor.cache import Bounded, LastRun
 from carrara.executor.context import Context, Expand, Shown
 from carrara.executor.graph import Graph
 from carrara.executor.run import Executor
@@ -80,7 +80,14 @@ def preview(value: int) -> Shown:
     return Shown({"value": [value]})
 
 
-NODES = TOYS.plus([look, inner, outer, tangle, again, preview])
+@node("Shower", category="test", pure=False)
+def shower(value: int, ctx: Context) -> Expand | int:
+    """Becomes a Preview on the side, and gives its value."""
+    mine = f"{ctx.node_id}.show"
+    return Expand({mine: {"class_type": "Preview", "inputs": {"value": value}}}, (value,))
+
+
+NODES = TOYS.plus([look, inner, outer, tangle, again, preview, shower])
 
 
 def run(targets: list[str] | None = None, sink: Any = None, engine: Executor | None = None, **nodes: Any) -> Any:
@@ -164,3 +171,22 @@ def test_the_executor_tells_of_each_graph_that_begins() -> None:
     run(["n"], engine=engine, n=("Number", {"value": 1}))
     run(["m"], engine=engine, m=("Number", {"value": 2}))
     assert told == [{"n": "Number"}, {"m": "Number"}]
+
+
+def test_an_output_that_need_not_run_is_told_of_wherever_it_was_made() -> None:
+    """Because it was made twice, because the workflow has the same, or because an earlier run made it."""
+    engine = Executor(NODES, cache=Bounded(entries=100))
+    two = {"x": ("Shower", {"value": 5}), "y": ("Shower", {"value": 5}), "p": ("Preview", {"value": 5})}
+    for names, calls in [(("x", "y"), 1), (("p", "x"), 0), (("x",), 0)]:
+        heard: list[Any] = []
+        CALLS.clear()
+        result = run(list(names), heard.append, engine, **{name: two[name] for name in two if name in names})
+        assert CALLS.count("Preview 5") == calls
+        showing = [name if name == "p" else f"{name}.show" for name in names]
+        assert {id: result.ui.get(id) for id in showing} == {id: {"value": [5]} for id in showing}
+        told = {
+            e.node: (e.display, e.parent, e.real)
+            for e in heard
+            if isinstance(e, events.NodeFinished | events.NodeCached) and e.ui is not None
+        }
+        assert told == {id: (id[0], None if id == "p" else id[0], id[0]) for id in showing}

@@ -143,6 +143,23 @@ def test_one_of_several_calls_may_be_blocked() -> None:
     assert CALLS.count("Add") == 2 and result.ui["e"]["text"] == ["1", "3"]
 
 
+def test_a_node_that_was_called_in_part_is_kept() -> None:
+    """Only what was not called at all runs again: that costs nothing, and its message is told anew."""
+
+    @node("Odd", category="test")
+    def odd(value: int) -> int | Blocker:
+        return value if value % 2 else Blocker("even")
+
+    engine = Executor(TOYS.plus([odd]), cache=Bounded(entries=100))
+    made = graph(
+        s=("Spread", {"count": 4}), v=("Odd", {"value": ["s", 0]}), x=("Add", {"a": ["v", 0], "b": 1}), e=SHOWN
+    )
+    assert engine.run(made).ui["e"]["text"] == ["2", "4"]
+    CALLS.clear()
+    again = engine.run(made)
+    assert again.ui["e"]["text"] == ["2", "4"] and not CALLS.names and not again.executed
+
+
 # --- expansion -------------------------------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 from worlds import engine, node, pack
 
 from carrara.executor.context import Blocker
@@ -232,6 +233,55 @@ def test_blockers_stop_what_follows(tmp_path: Path) -> None:
 def test_a_node_grows_into_others(tmp_path: Path) -> None:
     with engine(tmp_path, flow=FLOW) as made:
         assert made.run({"1": node("Grow", x="deep", count=3)}).values["1"] == ("deep",)
+
+
+MANY = """
+    from comfy_execution.graph_utils import GraphBuilder
+
+    class Numbers:
+        INPUT_TYPES = classmethod(lambda cls: {"required": {"count": ("INT", {})}})
+        RETURN_TYPES, FUNCTION, OUTPUT_IS_LIST = ("INT",), "go", (True,)
+        def go(self, count):
+            return (list(range(count)),)
+
+    class Twice:
+        INPUT_TYPES = classmethod(lambda cls: {"required": {"x": ("INT", {})}})
+        RETURN_TYPES, FUNCTION = ("INT",), "go"
+        def go(self, x):
+            made, result = {}, [0]
+            for _ in range(2):
+                graph = GraphBuilder()
+                result = graph.node("Same", x=x).out(0)
+                made.update(graph.finalize())
+            return {"result": (result,), "expand": made}
+
+    class TwiceLater(Twice):
+        async def go(self, x):
+            import asyncio
+            GraphBuilder()
+            await asyncio.sleep(0.01 * (3 - x))
+            return super().go(x)
+
+    class Same:
+        INPUT_TYPES = classmethod(lambda cls: {"required": {"x": ("INT", {})}, "hidden": {"me": "UNIQUE_ID"}})
+        RETURN_TYPES, FUNCTION, OUTPUT_NODE = ("INT",), "go", True
+        def go(self, x, me):
+            return {"ui": {"me": [me]}, "result": (x,)}
+
+    NODE_CLASS_MAPPINGS = {k.__name__: k for k in (Numbers, Twice, TwiceLater, Same)}
+"""
+
+
+@pytest.mark.parametrize(("kind", "first"), [("Twice", 0), ("TwiceLater", 1)])
+def test_graphs_are_numbered_by_call_and_by_graph(tmp_path: Path, kind: str, first: int) -> None:
+    """`node.call.graph.`: the same in every run, whatever order async calls end in."""
+    graph = {"1": node("Numbers", count=3), "2": node(kind, x=["1", 0])}
+    ids = {f"2.{call}.{first + number}.1" for call in range(3) for number in range(2)}
+    for turn in ("one", "two"):
+        (tmp_path / turn).mkdir()
+        with engine(tmp_path / turn, many=MANY) as made:
+            result = made.run(graph, targets=["2"])
+            assert {id for id in result.executed if "." in id} == ids and result.values["2"] == ([0, 1, 2],)
 
 
 HOOKS = """

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
+from itertools import count
 from typing import Any
 
 from ....executor.spec import Blocker as ExecutionBlocker
@@ -53,8 +53,8 @@ class GraphBuilder:
     """Nodes under ids that no other expansion has: each begins with the calling node's."""
 
     _default: ContextVar[tuple[str, int, int] | None] = ContextVar("graph_builder_default_prefix", default=None)
-    _built: dict[str, tuple[Any, int]] = {}  # noqa: RUF012
-    """Node id -> the run it was called in, and how many graphs it has built there."""
+    _loose = count()
+    """Numbers for graphs that are built while no node is called."""
 
     def __init__(self, prefix: str | None = None) -> None:
         self.prefix = self.alloc_prefix() if prefix is None else prefix
@@ -75,12 +75,7 @@ class GraphBuilder:
             cls._default.set((said[0], said[1], said[2] + 1))
         else:
             call = CURRENT.get()
-            node = "" if call is None else call.ctx.node_id
-            run, count = cls._built.get(node, (None, 0))
-            if call is not None and (run is None or run() is not call.ctx):
-                run, count = weakref.ref(call.ctx), 0
-            cls._built[node] = (run, count + 1)
-            said = (node, 0, count)
+            said = ("", 0, next(cls._loose)) if call is None else (call.ctx.node_id, call.ctx.call, next(call.graphs))
         given = (root, call_index, graph_index)
         return "".join(f"{own if part is None else part}." for part, own in zip(given, said, strict=True))
 
