@@ -224,28 +224,6 @@ def test_a_checkpoint_written_by_foreign_code_loads(world: World, tmp_path: Path
     assert alone[1] is None and alone[2] is None
 
 
-@pytest.mark.parametrize("kept", [torch.float8_e4m3fn, torch.bfloat16])
-def test_a_pack_says_how_weights_are_kept(world: World, kept: torch.dtype) -> None:
-    """The network is then the one whose weights have been through that format."""
-    sd = world.host.modules.load("comfy.sd")
-    place = str(world.folder / "models" / "checkpoints" / "tiny.safetensors")
-    model = sd.load_checkpoint_guess_config(place, model_options={"dtype": kept})[0]
-    plain = sd.load_checkpoint_guess_config(place)[0].clone()
-    rounded = {name: weight.to(kept).to(weight) for name, weight in plain.model_state_dict("diffusion_model.").items()}
-    plain.add_patches({name: ("set", (weight,)) for name, weight in rounded.items()})
-    made, expected = (world.sampled(world.host.border.inward(each, "MODEL")) for each in (model, plain))
-    usual = world.sampled(world.model)
-    assert float((made - expected).abs().max() / expected.std()) < 1e-5
-    assert float((made - usual).abs().max() / usual.std()) > 1e-4
-
-
-def test_pictures_are_their_own_latents_by_name(world: World) -> None:
-    vae = world.host.modules.load("comfy.sd").VAE(sd={"pixel_space_vae": torch.tensor(1.0)}, dtype=torch.float32)
-    picture = torch.rand(1, 6, 5, 3)
-    assert torch.equal(vae.encode(picture), picture.movedim(-1, 1) * 2 - 1) and vae.downscale_ratio == 1
-    assert torch.allclose(vae.decode(vae.encode(picture)), picture, atol=1e-6)
-
-
 def test_the_network_itself_can_be_reached_and_replaced_in_part(world: World) -> None:
     patcher = world.out(world.model)
     net = patcher.model.diffusion_model
