@@ -93,21 +93,18 @@ def denoising(
         chain = Chain(call_control, levels.percent_to_sigma)
         evaluate = Evaluator(canvas.grid, net, lambda uses, batch: chain(uses, *net.seen(batch)))
         jobs = [[Job(part, i, weight_map(part, canvas.grid)) for part in parts] for i, parts in enumerate(texts)]
-        mixed = mix.start(model.guiding)
-        looks = Looks(model, mix.scale, len(guider.texts)) if model.looks else None
+        looks = Looks(model, mix.sides, len(guider.texts))
+        mixed = mix.start(replace(looks.guiding(model.guiding), alone=not asked[mix.sides[1]]))
 
         def ask(x: Tensor, sigma: float) -> Estimates:
-            call = looks.watch() if looks is not None else model.call
-            answers = evaluate(x, sigma, [jobs[i] for i, wanted in enumerate(asked) if wanted or i == 0], call)
-            found = [answers[i] if i in answers else torch.zeros_like(x) for i in range(len(asked))]
-            result = mixed(x, found, sigma)
-            if looks is None:
-                return result
-
             def again(x: Tensor, text: int, call: Call) -> Tensor:
-                return evaluate(x, sigma, [jobs[text] or jobs[0]], call).popitem()[1]
+                alone = [replace(job, side=0) for job in jobs[text] or jobs[0]]
+                return evaluate(x, sigma, [alone], call)[0]
 
-            return looks.follow(x, result, sigma, again)
+            looks.again = again
+            wanted = [jobs[i] for i, wanted in enumerate(asked) if wanted or i == 0]
+            answers = evaluate(x, sigma, wanted, looks.watch())
+            return mixed(x, [answers[i] if i in answers else torch.zeros_like(x) for i in range(len(asked))], sigma)
 
         yield ask
 

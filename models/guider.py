@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 
 
 class Mix(Protocol):
-    """How the estimates of several texts become one."""
+    """How the estimates of several texts become one.
+
+    sides: the numbers of the texts that the model's own guidance combines, the positive one first.
+    """
+
+    @property
+    def sides(self) -> tuple[int, int]: ...
 
     @property
     def scale(self) -> float:
@@ -42,6 +48,7 @@ class Pair:
     """Positive and negative, as the model's guiding says."""
 
     scale: float
+    sides: ClassVar[tuple[int, int]] = (0, 1)
 
     def needed(self, guiding: Guiding, both: bool) -> tuple[bool, ...]:
         return True, both or guiding.needs_uncond(self.scale)
@@ -60,12 +67,17 @@ class Dual:
     """Two positive texts and a negative one; the model's guiding acts between the pair that its scale is about.
 
     Side by side: Brooks et al. 2022, arXiv:2211.09800, eq. 3. Nested: the second text is guided towards the first, then
-    away from the negative one.
+    away from the negative one. As known pictures have it, nothing that comes ahead of a combination acts here, and
+    CFG++ moves away from the second text of that pair.
     """
 
     first: float
     second: float
     nested: bool = False
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        return (0, 1) if self.nested else (1, 2)
 
     @property
     def scale(self) -> float:
@@ -77,18 +89,17 @@ class Dual:
         return True, not math.isclose(self.first, 1.0), False
 
     def start(self, guiding: Guiding) -> Mixed:
-        from ..samplers.integrate import Estimates
-
-        guide = guiding.start(self.first if self.nested else self.second)
+        guide = guiding.combining(self.first if self.nested else self.second)
 
         def nested(x: Tensor, found: Sequence[Tensor], sigma: float) -> Estimates:
             one, two, negative = found
-            between = guide(x, one, two, sigma).guided
-            return Estimates(negative + self.second * (between - negative), one, negative)
+            between = guide(x, one, two, sigma)
+            return between._replace(guided=negative + self.second * (between.guided - negative))
 
         def beside(x: Tensor, found: Sequence[Tensor], sigma: float) -> Estimates:
             one, two, negative = found
-            return Estimates(guide(x, two, negative, sigma).guided + self.first * (one - two), one, negative)
+            base = guide(x, two, negative, sigma)
+            return base._replace(guided=base.guided + self.first * (one - two))
 
         return nested if self.nested else beside
 
@@ -97,27 +108,28 @@ class Dual:
 class Perpendicular:
     """Positive, negative and empty text; of the negative only what does not oppose the positive one counts.
 
-    Armandpour et al. 2023, arXiv:2304.04968. The model's changes of the result still apply, its combination does not.
+    Armandpour et al. 2023, arXiv:2304.04968. The model's other changes still apply, its combination does not.
     """
 
     scale: float
     negative_scale: float = 1.0
+    sides: ClassVar[tuple[int, int]] = (0, 1)
 
     def needed(self, guiding: Guiding, both: bool) -> tuple[bool, ...]:
-        return True, True, True
+        if both or guiding.both or not math.isclose(self.negative_scale, 0.0):
+            return True, True, True
+        return True, False, not math.isclose(self.scale, 1.0)
 
     def start(self, guiding: Guiding) -> Mixed:
         from ..samplers.guides_more import perp_neg
         from ..samplers.integrate import Estimates
 
-        after = [part.start(self.scale) for part in guiding.after]
+        prepare, follow = guiding.preparing(self.scale), guiding.following(self.scale)
 
         def mixed(x: Tensor, found: Sequence[Tensor], sigma: float) -> Estimates:
-            cond, uncond, empty = found
-            result = Estimates(perp_neg(cond, uncond, empty, self.scale, self.negative_scale), cond, uncond)
-            for follow in after:
-                result = result._replace(guided=follow(x, result, sigma))
-            return result
+            cond, uncond = prepare(x, found[0], found[1], sigma)
+            result = perp_neg(cond, uncond, found[2], self.scale, self.negative_scale)
+            return follow(x, Estimates(result, cond, uncond), sigma)
 
         return mixed
 

@@ -104,7 +104,7 @@ def run(
                 free = mask if model.masking is None else model.masking.start(mask, model.sampling.levels, sigmas)
                 ask = masked(ask, free, inner, _kept_noise(sampler, first, noise.seed), path)
             x = sampler.run(ask, x, sigmas, path, noise.seed, told)
-    x = path.finish(x, sigmas[-1])
+    x = path.finish(x, sampler.end if isinstance(sampler, Row) and sigmas[-1] == 0 else sigmas[-1])
 
     def given(samples: Tensor) -> Latent:
         return latent.with_samples(out_of_model(samples, model.latent).float().cpu())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from .layers.call import Call, ReplaceAttention, Site
 from .values import Conditioning
@@ -38,7 +38,8 @@ class EmptyPrompt:
 
     text: Conditioning
     negative_scale: float = 1.0
-    both: bool = True
+    both: bool = False
+    combines: ClassVar[bool] = True
 
     def start(self, scale: float) -> PerpNeg:
         return PerpNeg(scale, self.negative_scale)
@@ -62,11 +63,15 @@ def values_only(q: Tensor, k: Tensor, v: Tensor, site: Site) -> Tensor:
 
 @dataclass(frozen=True)
 class PerturbedAttention:
-    """Away from an estimate whose middle block attends to nothing else: Ahn et al. 2024, arXiv:2403.17377."""
+    """Away from an estimate whose middle block attends to nothing else: Ahn et al. 2024, arXiv:2403.17377.
+
+    Where self-attention guidance watches that block, this changes nothing, as known pictures have it.
+    """
 
     scale: float = 3.0
     text: Conditioning | None = None
     both: bool = False
+    combines: ClassVar[bool] = False
 
     def start(self, scale: float) -> Perturbed:
         return Perturbed(self.scale)
@@ -92,6 +97,7 @@ class SelfAttention:
     blur: float = 2.0
     text: Conditioning | None = None
     both: bool = True
+    combines: ClassVar[bool] = False
 
     def start(self, scale: float) -> Watching:
         return Watching(self.scale, self.blur)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from .layers.call import Call, Site
 from .values import Conditioning
@@ -40,6 +40,7 @@ class Folded:
     make: Callable[[], Folding]
     text: Conditioning | None = None
     both: bool = False
+    combines: ClassVar[bool] = False
 
     def start(self, scale: float) -> Watching:
         return Watching(self.make())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated
 
 from ..executor.spec import Extra, Optional, Out, Range, node
@@ -25,9 +24,10 @@ Patched = Annotated[Model, Out("patched_model"), "The model, guided that way."]
 @node("CFGZeroStar", category=CATEGORY)
 def cfg_zero_star(model: Annotated[Model, CHANGED]) -> Patched:
     """Scale the negative estimate to its best match with the positive one: Fan et al. 2025, arXiv:2503.18886."""
+    from ..models.looks import followed
     from ..samplers.guides_more import ZeroStar
 
-    return model.but(guiding=model.guiding.with_after(ZeroStar()))
+    return followed(model, ZeroStar())
 
 
 @node("CFGNorm", category=CATEGORY, experimental=True)
@@ -35,9 +35,10 @@ def cfg_norm(
     model: Annotated[Model, CHANGED], strength: Annotated[float, WIDE, "Of what is left."] = 1.0
 ) -> Patched:  # fmt: skip
     """Keep the guided estimate no longer than the positive one at each cell."""
+    from ..models.looks import followed
     from ..samplers.guides_more import Norm
 
-    return model.but(guiding=model.guiding.with_after(Norm(strength)))
+    return followed(model, Norm(strength))
 
 
 @node("TCFG", category=CATEGORY, title="Tangential Damping CFG")
@@ -51,9 +52,10 @@ def tcfg(model: Annotated[Model, CHANGED]) -> Patched:
 @node("Mahiro", category="_for_testing", title="Mahiro CFG", experimental=True)
 def mahiro(model: Annotated[Model, CHANGED]) -> Patched:
     """Lean towards the positive prompt where the two disagree."""
+    from ..models.looks import followed
     from ..samplers.guides_more import Mahiro
 
-    return model.but(guiding=model.guiding.with_after(Mahiro()))
+    return followed(model, Mahiro())
 
 
 @node("RenormCFG", category="advanced/model")
@@ -63,9 +65,10 @@ def renorm_cfg(
     renorm_cfg: Annotated[float, WIDE, "Longest result, in lengths of the positive estimate; 0: no limit."] = 1.0,
 ) -> Model:
     """Bound the length of the guided estimate: Qin et al. 2025, arXiv:2503.21758."""
+    from ..models.looks import combined
     from ..samplers.guides_more import Renorm
 
-    return model.but(guiding=replace(model.guiding, combine=Renorm(cfg_trunc, renorm_cfg)))
+    return combined(model, Renorm(cfg_trunc, renorm_cfg))
 
 
 @node("Epsilon Scaling", category="model_patches/unet")
@@ -76,9 +79,10 @@ def epsilon_scaling(
     ] = 1.005,
 ) -> Model:
     """Shrink the predicted noise a little, against exposure bias: Ning et al. 2023, arXiv:2308.15321."""
+    from ..models.looks import followed
     from ..samplers.guides_more import EpsilonScaling
 
-    return model.but(guiding=model.guiding.with_after(EpsilonScaling(scaling_factor)))
+    return followed(model, EpsilonScaling(scaling_factor))
 
 
 @node("TemporalScoreRescaling", category="model_patches/unet", title="TSR - Temporal Score Rescaling")
@@ -88,9 +92,10 @@ def temporal_score_rescaling(
     tsr_sigma: Annotated[float, RATIO, AS_NUMBER, "More: acts earlier."] = 1.0,
 ) -> Patched:
     """Rescale the predicted noise by how much signal there is: arXiv:2510.01184. For the model's path as it is here."""
+    from ..models.looks import followed
     from ..samplers.guides_more import TemporalScore
 
-    return model.but(guiding=model.guiding.with_after(TemporalScore(model.sampling.path, tsr_k, tsr_sigma)))
+    return followed(model, TemporalScore(model.sampling.path, tsr_k, tsr_sigma))
 
 
 @node("FreSca", category="_for_testing", experimental=True)
@@ -119,9 +124,10 @@ def video_linear_cfg_guidance(
     model: Annotated[Model, CHANGED], min_cfg: Annotated[float, FRAME, "Of the first item."] = 1.0
 ) -> Model:
     """Guide the items of a batch more and more strongly, the last one as the run says."""
+    from ..models.looks import combined
     from ..samplers.guides_direction import PerFrame
 
-    return model.but(guiding=replace(model.guiding, combine=PerFrame(min_cfg)))
+    return combined(model, PerFrame(min_cfg))
 
 
 @node("VideoTriangleCFGGuidance", category=VIDEO)
@@ -129,9 +135,10 @@ def video_triangle_cfg_guidance(
     model: Annotated[Model, CHANGED], min_cfg: Annotated[float, FRAME, "Of the first and the last item."] = 1.0
 ) -> Model:
     """Guide the items of a batch more strongly towards the middle one, which is guided as the run says."""
+    from ..models.looks import combined
     from ..samplers.guides_direction import PerFrame
 
-    return model.but(guiding=replace(model.guiding, combine=PerFrame(min_cfg, "triangle")))
+    return combined(model, PerFrame(min_cfg, "triangle"))
 
 
 @node("DifferentialDiffusion", category="_for_testing", title="Differential Diffusion", experimental=True)
@@ -152,11 +159,12 @@ def guidance_interval(
     end_percent: Annotated[float, Range(0.0, 1.0, step=0.001), "Guidance until this share of the run."] = 1.0,
 ) -> Model:
     """Guide only between two noise levels; elsewhere follow the positive prompt alone: arXiv:2404.07724."""
+    from ..models.looks import combined
     from ..samplers.guides_more import Interval
 
     levels, inside = model.sampling.levels, model.guiding.combine
     span = Interval(levels.percent_to_sigma(end_percent), levels.percent_to_sigma(start_percent), inside)
-    return model.but(guiding=replace(model.guiding, combine=span))
+    return combined(model, span)
 
 
 @node("DynamicThresholding", own=True, category=CATEGORY, title="Dynamic Thresholding")
@@ -166,9 +174,10 @@ def dynamic_thresholding(
     percentile: Annotated[float, Range(0.5, 1.0, step=0.001), "Share of values inside that range."] = 0.995,
 ) -> Model:
     """Strong guidance without burnt colours: Saharia et al. 2022, arXiv:2205.11487, section 2.3."""
+    from ..models.looks import followed
     from ..samplers.guides_more import DynamicThreshold
 
-    return model.but(guiding=model.guiding.with_after(DynamicThreshold(mimic_scale, percentile)))
+    return followed(model, DynamicThreshold(mimic_scale, percentile))
 
 
 @node(
@@ -181,9 +190,10 @@ def perp_neg(
     neg_scale: Annotated[float, Range(0.0, 100.0, step=0.01), "Weight of the negative prompt."] = 1.0,
 ) -> Model:
     """Of the negative prompt only what does not oppose the positive one: arXiv:2304.04968."""
+    from ..models.looks import looked
     from ..models.second_looks import EmptyPrompt
 
-    return model.but(looks=(*model.looks, EmptyPrompt(empty_conditioning, neg_scale)))
+    return looked(model, EmptyPrompt(empty_conditioning, neg_scale))
 
 
 @node("PerturbedAttentionGuidance", category="model_patches/unet")
@@ -192,9 +202,10 @@ def perturbed_attention_guidance(
     scale: Annotated[float, Range(0.0, 100.0, step=0.01, round=0.01), "0: off."] = 3.0,
 ) -> Model:
     """Push away from what the model makes without self-attention in its middle: Ahn et al. 2024, arXiv:2403.17377."""
+    from ..models.looks import looked
     from ..models.second_looks import PerturbedAttention
 
-    return model.but(looks=(*model.looks, PerturbedAttention(scale)))
+    return looked(model, PerturbedAttention(scale))
 
 
 @node("SelfAttentionGuidance", category="_for_testing", title="Self-Attention Guidance", experimental=True)
@@ -204,6 +215,7 @@ def self_attention_guidance(
     blur_sigma: Annotated[float, Range(0.0, 10.0, step=0.1), "Cells."] = 2.0,
 ) -> Model:
     """Push away from what the model makes where it looks most, blurred: Hong et al. 2022, arXiv:2210.00939."""
+    from ..models.looks import looked
     from ..models.second_looks import SelfAttention
 
-    return model.but(looks=(*model.looks, SelfAttention(scale, blur_sigma)))
+    return looked(model, SelfAttention(scale, blur_sigma))

@@ -54,7 +54,7 @@ def repeat_latent_batch(samples: Latent, amount: Annotated[int, Range(1, 64)] = 
     mask = samples.noise_mask
     if mask is not None and mask.shape[0] > 1:
         # Too few masks go round all items when they are used, not round those of each copy.
-        mask = mask.repeat(amount, 1, 1, 1)
+        mask = mask.repeat(amount, *([1] * (mask.ndim - 1)))
     indices = samples.batch_index
     if indices is not None:
         span = max(indices) - min(indices) + 1

@@ -129,11 +129,10 @@ def rescale_cfg(
     multiplier: Annotated[float, Range(0.0, 1.0, step=0.01), "Share of the rescaled guidance."] = 0.7,
 ) -> Annotated[Model, "The model, guided that way."]:
     """Keep strong guidance from burning colours out, for models that predict velocity."""
-    from dataclasses import replace
-
+    from ..models.looks import combined
     from ..samplers.guides import Rescale
 
-    return model.but(guiding=replace(model.guiding, combine=Rescale(multiplier)))
+    return combined(model, Rescale(multiplier))
 
 
 @node("APG", category="sampling/custom_sampling", title="Adaptive Projected Guidance")

@@ -55,10 +55,11 @@ def hyper_tile(
     """Attend within tiles of a large picture, which is faster."""
     from functools import partial
 
+    from ..models.looks import looked
     from ..models.token_looks import Folded, Tiles
 
     tiles = partial(Tiles, max(32, tile_size) // 8, swap_size, max_depth, scale_depth)
-    return model.but(looks=(*model.looks, Folded(tiles)))
+    return looked(model, Folded(tiles))
 
 
 @node("TomePatchModel", category=CATEGORY)
@@ -69,9 +70,10 @@ def merge_tokens(
     """Attend with similar tokens merged, which is faster: Bolya & Hoffman 2023, arXiv:2303.17604."""
     from functools import partial
 
+    from ..models.looks import looked
     from ..models.token_looks import Folded, Merging
 
-    return model.but(looks=(*model.looks, Folded(partial(Merging, ratio))))
+    return looked(model, Folded(partial(Merging, ratio)))
 
 
 @node("PatchModelAddDownscale", category=CATEGORY, title="PatchModelAddDownscale (Kohya Deep Shrink)")

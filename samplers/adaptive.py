@@ -81,7 +81,7 @@ class Adaptive:
         while at < end - 1e-5:
             to = min(end, at + control.h)
             s, t = math.exp(-at), math.exp(-to)
-            d = ancestral_down(s, t, self.eta) if self.eta else t
+            d = max(ancestral_down(s, t, self.eta), math.exp(-end)) if self.eta else t
             first = ask(x, s).guided
             high_eps, low_eps = noise_of(ask, x, first, s, d, order)
             low, high = x - (s - d) * low_eps, x - (s - d) * high_eps

@@ -103,14 +103,13 @@ def level_of(path: Path, rho: float) -> float:
 
 
 def ancestral_ratio(eta: float = 1.0) -> Aim:
-    """The DDPM split taken in rho = sigma / alpha, the same on every path."""
+    """The DDPM split taken in rho = sigma / alpha, the same on every path. From pure noise all is made anew."""
 
     def aim(path: Path, s: float, t: float) -> float:
         if t <= 0 or eta == 0:
             return t
         a, b = noise_ratio(path, s), noise_ratio(path, t)
-        down = b * math.sqrt(max(1.0 - min(1.0, eta) ** 2, 0.0)) if math.isinf(a) else ancestral_down(a, b, eta)
-        return level_of(path, down)
+        return 0.0 if math.isinf(a) else level_of(path, ancestral_down(a, b, eta))
 
     return aim
 

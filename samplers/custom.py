@@ -10,7 +10,7 @@ from typing import Literal
 from .adaptive import Adaptive
 from .aims import ancestral, ancestral_ratio, er_scale, exact, middle_band, sde
 from .clock import half_snr
-from .grids import finite_lambda
+from .grids import distinct, finite_lambda
 from .integrate import Churn, Row
 from .noise import Brownian
 from .rules.adams import Adams, lagrange
@@ -30,7 +30,7 @@ def tree(device: Device) -> Brownian:
 
 
 def euler_ancestral(eta: float = 1.0, s_noise: float = 1.0) -> Row:
-    return Row(Euler(), ancestral(eta), noise_scale=s_noise)
+    return Row(Euler(), ancestral(eta), noise_scale=s_noise, lands_quietly=True)
 
 
 def euler_ancestral_cfg_pp(eta: float = 1.0, s_noise: float = 1.0) -> Row:
@@ -43,7 +43,7 @@ def euler_cfg_pp(version: Literal["regular", "alternative"] = "regular") -> Row:
 
 
 def lms(order: int = 4) -> Row:
-    return Row(Adams(order, lagrange))
+    return Row(Adams(order, lagrange), grid=distinct)
 
 
 def dpmpp_2s_ancestral(eta: float = 1.0, s_noise: float = 1.0) -> Row:

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 from .integrate import Grid
 from .path import Path
 from .schedules import karras_between
 
 
+NEAR_ZERO = 0.001
+
+
+def distinct(sigmas: tuple[float, ...], path: Path) -> tuple[float, ...]:
+    """Leave out steps that go nowhere, for rules that divide by a step's length. Short tables repeat levels."""
+    return (sigmas[0], *(t for s, t in pairwise(sigmas) if s != t))
+
+
 def finite_lambda(sigmas: tuple[float, ...], path: Path) -> tuple[float, ...]:
-    """Begin just below sigma = 1 on a straight path, where lambda is finite."""
+    """Begin just below sigma = 1 on a straight path, where lambda is finite; no level twice in a row."""
+    sigmas = distinct(sigmas, path)
     return (path.near_one, *sigmas[1:]) if sigmas[0] >= 1 > path.near_one else sigmas
 
 
 def above_zero(sigmas: tuple[float, ...], path: Path) -> tuple[float, ...]:
-    """End at 0.001 instead of 0."""
-    return sigmas if sigmas[-1] > 0 else (*sigmas[:-1], 0.001)
+    """End at 0.001 instead of 0; no level twice in a row."""
+    sigmas = distinct(sigmas, path)
+    return sigmas if sigmas[-1] > 0 else (*sigmas[:-1], NEAR_ZERO)
 
 
 def even_log_sigma(sigmas: tuple[float, ...], path: Path) -> tuple[float, ...]:

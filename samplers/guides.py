@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from .guidance import CFG, Guidance
 from .integrate import Estimates
@@ -25,7 +25,13 @@ ChangeResult = Callable[["Tensor", Estimates, float], "Tensor"]
 
 
 class Before(Protocol):
-    """(x, cond, uncond, sigma) -> the two estimates that are combined."""
+    """(x, cond, uncond, sigma) -> the two estimates that are combined.
+
+    compares: stands aside where nobody evaluated one of the two.
+    """
+
+    @property
+    def compares(self) -> bool: ...
 
     def start(self, scale: float) -> ChangePair: ...
 
@@ -52,12 +58,16 @@ class Plain:
 
 @dataclass(frozen=True)
 class Guiding:
-    """The guidance of a model, as a value. both: evaluate the negative side even where scale 1 cancels it."""
+    """The guidance of a model, as a value. both: evaluate the negative side even where scale 1 cancels it.
+
+    alone: in this run the negative side is not evaluated.
+    """
 
     before: tuple[Before, ...] = ()
     combine: Combine = Plain()
     after: tuple[After, ...] = ()
     both: bool = False
+    alone: bool = False
 
     def needs_uncond(self, scale: float) -> bool:
         return self.both or not math.isclose(scale, 1.0)
@@ -70,19 +80,44 @@ class Guiding:
 
     def start(self, scale: float) -> Guidance:
         """Fresh guidance for one run."""
-        before = [part.start(scale) for part in self.before]
-        combine = self.combine.start(scale)
-        after = [part.start(scale) for part in self.after]
+        before, combining = self.preparing(scale), self.combining(scale)
 
         def guided(x: Tensor, cond: Tensor, uncond: Tensor, sigma: float) -> Estimates:
-            for change in before:
-                cond, uncond = change(x, cond, uncond, sigma)
-            found = combine(x, cond, uncond, sigma)
-            for follow in after:
-                found = found._replace(guided=follow(x, found, sigma))
-            return found
+            return combining(x, *before(x, cond, uncond, sigma), sigma)
 
         return guided
+
+    def preparing(self, scale: float) -> ChangePair:
+        """What happens ahead of the combination."""
+        changes = [part.start(scale) for part in self.before if not (self.alone and part.compares)]
+
+        def prepared(x: Tensor, cond: Tensor, uncond: Tensor, sigma: float) -> Pair:
+            for change in changes:
+                cond, uncond = change(x, cond, uncond, sigma)
+            return cond, uncond
+
+        return prepared
+
+    def combining(self, scale: float) -> Guidance:
+        """The combination and what follows it."""
+        combine = self.combine.start(scale)
+        follow = self.following(scale)
+
+        def combined(x: Tensor, cond: Tensor, uncond: Tensor, sigma: float) -> Estimates:
+            return follow(x, combine(x, cond, uncond, sigma), sigma)
+
+        return combined
+
+    def following(self, scale: float) -> Callable[[Tensor, Estimates, float], Estimates]:
+        """What happens to the result."""
+        changes = [part.start(scale) for part in self.after]
+
+        def followed(x: Tensor, found: Estimates, sigma: float) -> Estimates:
+            for change in changes:
+                found = found._replace(guided=change(x, found, sigma))
+            return found
+
+        return followed
 
 
 @dataclass(frozen=True)
@@ -122,6 +157,7 @@ class APG:
     eta: float = 1.0
     threshold: float = 5.0
     momentum: float = 0.0
+    compares: ClassVar[bool] = False
 
     def start(self, scale: float) -> ChangePair:
         average: Tensor | None = None

@@ -3,10 +3,9 @@ differently from item to item."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from .guidance import Guidance
 from .integrate import Estimates
@@ -22,6 +21,7 @@ class Reshaped:
     """The direction through any function of a latent, b c h w."""
 
     change: Callable[[Tensor], Tensor]
+    compares: ClassVar[bool] = False
 
     def start(self, scale: float) -> ChangePair:
         def changed(x: Tensor, cond: Tensor, uncond: Tensor, sigma: float) -> Pair:
@@ -40,10 +40,9 @@ class Frequencies:
     low: float = 1.0
     high: float = 1.25
     cutoff: int = 20
+    compares: ClassVar[bool] = True
 
     def start(self, scale: float) -> ChangePair:
-        if math.isclose(scale, 1.0):  # nobody evaluated the negative side
-            return lambda x, cond, uncond, sigma: (cond, uncond)
         return Reshaped(self.weighed).start(scale)
 
     def weighed(self, direction: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from .guidance import CFG, Guidance
 from .integrate import Estimates
@@ -32,12 +32,12 @@ class TangentialDamping:
     The shared direction is the first right singular vector of the two.
     """
 
+    compares: ClassVar[bool] = True
+
     def start(self, scale: float) -> ChangePair:
         import torch
 
         def change(x: Tensor, cond: Tensor, uncond: Tensor, sigma: float) -> Pair:
-            if math.isclose(scale, 1.0):  # nobody evaluated the negative side
-                return cond, uncond
             both = torch.stack([(x - uncond).flatten(1), (x - cond).flatten(1)], dim=1)
             shared = torch.linalg.svd(both, full_matrices=False).Vh[:, :1]
             damped = (both[:, :1] @ shared.transpose(1, 2)) @ shared

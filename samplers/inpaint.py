@@ -44,7 +44,8 @@ def masked(ask: Ask, mask: Tensor | MaskAt, latent: Tensor, noise: Tensor, path:
     """Generate where mask = 1, keep `latent` where mask = 0.
 
     mask: b 1 h w or b c h w in 0..1; latent, noise: like x. Before each call the kept part is set to the latent
-    noised to sigma, with the run's own noise; after it, to the latent itself.
+    noised to sigma, with the run's own noise; after it, to the latent itself. Only what is followed is kept so:
+    samplers that also look at the negative side (CFG++) see the model's own answer, as known pictures have it.
     """
     at: MaskAt = mask if callable(mask) else lambda sigma: mask
 
@@ -52,6 +53,6 @@ def masked(ask: Ask, mask: Tensor | MaskAt, latent: Tensor, noise: Tensor, path:
         mask = at(sigma)
         keep = 1.0 - mask
         inside = ask(x * mask + path.noised(latent, noise, sigma) * keep, sigma)
-        return Estimates(*(estimate * mask + latent * keep for estimate in inside))
+        return inside._replace(guided=inside.guided * mask + latent * keep)
 
     return asked

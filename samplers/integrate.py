@@ -156,6 +156,10 @@ class Row:
     """Move away from the unconditional estimate: CFG++, Chung et al. 2024, arXiv:2406.08070."""
     asks_uncond: bool = False
     """The rule itself reads the unconditional estimate, so it is needed even where the scale cancels it."""
+    lands_quietly: bool = False
+    """No noise comes back where the aim is the clean image itself."""
+    end: float = 0.0
+    """The level that a run to 0 really ends at: a straight path scales its last state back from there."""
     drop_second_last: bool = False
     fresh_mask_noise: bool = False
 
@@ -183,7 +187,7 @@ def integrate(
             x = renoise(path, x, s, hat, draw(s, hat) * row.churn.noise)
             s = hat
         d = row.aim(path, s, t)
-        if d == s:  # nothing to remove: the level only rises again (restarts)
+        if d == s < t:  # nothing to remove: the level only rises again (restarts)
             x = renoise(path, x, s, t, draw(s, t) * row.noise_scale)
             continue
         first = ask(x, s)
@@ -194,6 +198,6 @@ def integrate(
         span = Span(index, run, s, d, t, first, row.aim, draw, row.noise_scale)
         (x0, corrected, z), state = row.rule.step(ask, x, span, state)
         x = move(path, x if corrected is None else corrected, x0, s, d)
-        if t > d:
+        if t > d and not (row.lands_quietly and d <= 0):
             x = renoise(path, x, d, t, (draw(s, t) if z is None else z) * row.noise_scale)
     return x

@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+T = TypeVar("T", float, "Tensor")
 
 BEFORE_EVERYTHING = 999999999.9
 """Sigma of 0 percent on a path without a largest sigma."""
@@ -60,7 +62,9 @@ def zero_terminal(products: Tensor) -> Tensor:
 class Discrete:
     """Levels of a model trained on N discrete steps; between them log sigma is interpolated.
 
-    `table`: n, float32, ascending. Entry i belongs to timestep `stride * (i + 1) - 1`.
+    `table`: n, ascending. Entry i belongs to timestep `stride * (i + 1) - 1`. Sigmas and their logarithms are each
+    rounded once, from the table's own precision: which of two steps a level half way between them belongs to is
+    settled by the last bit.
     """
 
     table: Tensor
@@ -83,25 +87,23 @@ class Discrete:
     @staticmethod
     def from_alphas(cumulative: Tensor) -> Discrete:
         """From the cumulative products of 1 - beta; n, descending."""
-        import torch
+        return Discrete(((1 - cumulative) / cumulative) ** 0.5)
 
-        return Discrete((((1 - cumulative) / cumulative) ** 0.5).to(torch.float32))
-
-    @property
+    @cached_property
     def sigmas(self) -> Tensor:
-        return self.table
+        return self.table.float()
 
     @cached_property
     def logs(self) -> Tensor:
-        return self.table.log()
+        return self.table.log().float()
 
     @cached_property
     def sigma_min(self) -> float:
-        return float(self.table[0])
+        return float(self.sigmas[0])
 
     @cached_property
     def sigma_max(self) -> float:
-        return float(self.table[-1])
+        return float(self.sigmas[-1])
 
     def timestep(self, sigma: float) -> float:
         """Timestep of the nearest entry in log sigma."""
@@ -129,7 +131,7 @@ class Discrete:
     def thinned(self, count: int) -> Discrete:
         """Keep `count` evenly spaced entries, the last one included: the steps a consistency model was distilled on."""
         stride = len(self.table) // count
-        return Discrete(self.table[stride - 1 :: stride].clone(), stride)
+        return Discrete(self.sigmas[stride - 1 :: stride].clone(), stride)
 
 
 @dataclass(frozen=True)
@@ -147,8 +149,7 @@ class FlowLevels:
     def sigmas(self) -> Tensor:
         import torch
 
-        t = torch.arange(1, self.count + 1, 1) / self.count * self.multiplier / self.multiplier
-        return t if self.shift == 1 else self.shift * t / (1 + (self.shift - 1) * t)
+        return self.shifted(torch.arange(1, self.count + 1, 1) / self.count * self.multiplier / self.multiplier)
 
     @cached_property
     def sigma_min(self) -> float:
@@ -162,10 +163,12 @@ class FlowLevels:
         return single(sigma * self.multiplier)
 
     def sigma(self, timestep: float) -> float:
-        return single(self.shifted(timestep / self.multiplier))
+        import torch
 
-    def shifted(self, t: float) -> float:
-        return self.shift * t / (1 + (self.shift - 1) * t)
+        return float(self.shifted(torch.tensor(timestep, dtype=torch.float32) / self.multiplier))
+
+    def shifted(self, t: T) -> T:
+        return t if self.shift == 1 else self.shift * t / (1 + (self.shift - 1) * t)
 
     def percent_to_sigma(self, percent: float) -> float:
         if percent <= 0:
@@ -190,8 +193,7 @@ class FluxLevels:
     def sigmas(self) -> Tensor:
         import torch
 
-        t = torch.arange(1, self.count + 1, 1) / self.count
-        return math.exp(self.mu) / (math.exp(self.mu) + (1 / t - 1))
+        return self.shifted(torch.arange(1, self.count + 1, 1) / self.count)
 
     @cached_property
     def sigma_min(self) -> float:
@@ -205,10 +207,12 @@ class FluxLevels:
         return sigma
 
     def sigma(self, timestep: float) -> float:
-        return single(self.shifted(timestep))
+        import torch
 
-    def shifted(self, t: float) -> float:
-        return math.exp(self.mu) / (math.exp(self.mu) + (1 / t - 1)) if t > 0 else 0.0
+        return float(self.shifted(torch.tensor(timestep, dtype=torch.float32)))
+
+    def shifted(self, t: T) -> T:
+        return math.exp(self.mu) / (math.exp(self.mu) + (1 / t - 1))
 
     def percent_to_sigma(self, percent: float) -> float:
         if percent <= 0:
@@ -239,10 +243,14 @@ class Continuous:
         return float(self.sigmas[-1])
 
     def timestep(self, sigma: float) -> float:
-        return 0.25 * math.log(sigma)
+        import torch
+
+        return float(0.25 * torch.tensor(sigma, dtype=torch.float32).log())
 
     def sigma(self, timestep: float) -> float:
-        return single(math.exp(timestep / 0.25))
+        import torch
+
+        return float((torch.tensor(timestep, dtype=torch.float32) / 0.25).exp())
 
     def percent_to_sigma(self, percent: float) -> float:
         return log_between(self, percent)

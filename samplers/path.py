@@ -18,6 +18,9 @@ from .levels import Discrete, FlowLevels, Levels
 if TYPE_CHECKING:
     from torch import Tensor
 
+HUGE = 700.0
+"""An exponent that a float still holds."""
+
 Progress = Callable[[float], float]
 """The sigma at which a fraction of a run is done, on the model's own clock."""
 
@@ -83,7 +86,7 @@ class VE:
         return math.inf if sigma <= 0 else -math.log(sigma)
 
     def sigma_of(self, lam: float) -> float:
-        return math.exp(-lam)
+        return math.exp(min(-lam, HUGE))
 
     def noised(self, x0: Tensor, noise: Tensor, sigma: float | Tensor) -> Tensor:
         return x0 + noise * sigma
@@ -120,7 +123,7 @@ class Flow:
         return -math.inf if sigma >= 1 else math.log((1.0 - sigma) / sigma)
 
     def sigma_of(self, lam: float) -> float:
-        return 1.0 / (1.0 + math.exp(lam))
+        return 1.0 / (1.0 + math.exp(min(lam, HUGE)))
 
     def noised(self, x0: Tensor, noise: Tensor, sigma: float | Tensor) -> Tensor:
         return sigma * noise + (1.0 - sigma) * x0

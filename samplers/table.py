@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Literal
 
 from .adaptive import Adaptive
 from .aims import ancestral, ancestral_ratio, clean, er_scale, middle_band, sde
 from .beyond import beyond, corrected
 from .clock import half_snr, log_sigma, rounded_log_sigma
-from .grids import above_zero, even_log_sigma, finite_lambda
+from .grids import NEAR_ZERO, above_zero, distinct, even_log_sigma, finite_lambda
 from .integrate import Row, Sampler
 from .noise import Brownian
 from .path import VE
@@ -38,10 +39,15 @@ def rows() -> Mapping[str, Sampler]:
     dpmpp_2m_sde = Row(two_m, sde(), noise=tree, grid=finite_lambda)
     dpmpp_3m_sde = replace(dpmpp_2m_sde, rule=three_m)
     gradient = Row(Adams(2, persistent(2.0)))
+
+    def uni_pc(variant: Literal["bh1", "bh2"]) -> Row:
+        rule = UniPC(3, variant, rounded_log_sigma, idle_alone=True)
+        return Row(rule, path=ve, grid=above_zero, drop_second_last=True, end=NEAR_ZERO)
+
     return {
         "euler": Row(Euler()),
         "euler_cfg_pp": Row(Euler(), cfg_pp=True),
-        "euler_ancestral": Row(Euler(), ancestral()),
+        "euler_ancestral": Row(Euler(), ancestral(), lands_quietly=True),
         "euler_ancestral_cfg_pp": Row(Euler(), ancestral_ratio(), cfg_pp=True),
         "heun": Row(Heun()),
         "heunpp2": Row(HeunPP()),
@@ -49,7 +55,7 @@ def rows() -> Mapping[str, Sampler]:
         "exp_heun_2_x0_sde": Row(Stages((1.0,), trend="exact"), sde(), grid=finite_lambda),
         "dpm_2": Row(Midpoint("slope"), drop_second_last=True),
         "dpm_2_ancestral": Row(Midpoint("slope"), ancestral(), drop_second_last=True),
-        "lms": Row(Adams(4, lagrange)),
+        "lms": Row(Adams(4, lagrange), grid=distinct),
         "dpm_fast": Row(SingleStep(packed=True), grid=even_log_sigma, path=ve),
         "dpm_adaptive": Adaptive(),
         "dpmpp_2s_ancestral": Row(Midpoint("estimate", half_snr), ancestral()),
@@ -69,7 +75,7 @@ def rows() -> Mapping[str, Sampler]:
         "ddpm": Row(Euler(), ancestral(), path=ve),
         "lcm": Row(Euler(), clean),
         "ipndm": Row(Adams(4, even)),
-        "ipndm_v": Row(Adams(4, uneven)),
+        "ipndm_v": Row(Adams(4, uneven), grid=distinct),
         "deis": Row(Adams(3, deis_tab)),
         "res_multistep": Row(res),
         "res_multistep_cfg_pp": Row(res_cfg_pp, path=ve, cfg_pp=True),
@@ -83,8 +89,8 @@ def rows() -> Mapping[str, Sampler]:
         "sa_solver": Row(StochasticAdams(), sde(middle_band()), grid=finite_lambda),
         "sa_solver_pece": Row(StochasticAdams(pece=True), sde(middle_band()), grid=finite_lambda),
         "ddim": Row(Euler(), fresh_mask_noise=True),
-        "uni_pc": Row(UniPC(3, "bh1", rounded_log_sigma), path=ve, grid=above_zero, drop_second_last=True),
-        "uni_pc_bh2": Row(UniPC(3, "bh2", rounded_log_sigma), path=ve, grid=above_zero, drop_second_last=True),
+        "uni_pc": uni_pc("bh1"),
+        "uni_pc_bh2": uni_pc("bh2"),
         **corrected(),
         **beyond(),
     }

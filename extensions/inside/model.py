@@ -147,6 +147,8 @@ def _before(part: Any) -> Callable[[Args], list[Tensor]]:
 
     def pre_cfg(args: Args) -> list[Tensor]:
         cond, uncond, *more = args["conds_out"]
+        if part.compares and None in args.get("conds", ())[:2]:
+            return [cond, uncond, *more]
         return [*started(args)(args["input"], cond, uncond, level(args)), *more]
 
     return pre_cfg

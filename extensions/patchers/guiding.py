@@ -49,6 +49,8 @@ class OurBefore(OurPart):
 
     def __call__(self, args: Mapping[str, Any]) -> list[Tensor]:
         cond, uncond, *rest = args["conds_out"]
+        if self.part.compares and None in args.get("conds", ())[:2]:
+            return [cond, uncond, *rest]
         return [*self.at(args)(args["input"], cond, uncond, level_of(args["sigma"])), *rest]
 
 

@@ -128,7 +128,15 @@ class _Outside:
     timestep: Tensor
     options: Any
     entries: Any
-    after: tuple[Any, ...] = ()
+
+    def preparing(self, scale: float) -> Callable[..., Any]:
+        return lambda x, cond, uncond, sigma: (cond, uncond)
+
+    def following(self, scale: float) -> Callable[..., Estimates]:
+        return lambda x, found, sigma: found
+
+    def combining(self, scale: float) -> Callable[..., Estimates]:
+        return self.start(scale)
 
     def start(self, scale: float) -> Callable[..., Estimates]:
         def guided(x: Tensor, cond: Tensor, uncond: Tensor, sigma: float) -> Estimates:

@@ -34,7 +34,7 @@ class Adams:
 
     def step(self, ask: Ask, x: Tensor, span: Span, state: tuple[Tensor, ...]) -> tuple[Proposal, tuple[Tensor, ...]]:
         past = ((x - span.first.guided) / span.s, *state)[: self.order]
-        if span.lands or len(past) == 1:
+        if span.lands or len(past) == 1 or span.t == span.s:
             return Proposal(span.first.guided), past
         weights = self.coefficients(span.run.sigmas, span.index, len(past))
         return Proposal(x - (span.s / (span.t - span.s)) * mix(list(weights), list(past))), past

@@ -95,12 +95,13 @@ class UniPC:
     variant: B(h) = h ("bh1") or e^h - 1 ("bh2"). `order` falls at both ends of the run; with n steps it is at most
     n - 1. Orders above 1 solve the paper's system R rho = b, second-order predictors and first-order correctors
     take rho = 1/2 directly. `clock` may be inexact: states then live at the level e^-clock(sigma) while the network
-    is told sigma.
+    is told sigma. `idle_alone`: a single step leaves the noise in, shrunk to its share of the unit-variance state.
     """
 
     order: int = 3
     variant: Literal["bh1", "bh2"] = "bh1"
     clock: Clock = log_sigma
+    idle_alone: bool = False
 
     def init(self, run: Run) -> None:
         return None
@@ -119,6 +120,9 @@ class UniPC:
             x = (level / before) * state.x + (1.0 - level / before) * mended
             at, estimates = (now, *state.at), (estimate, *state.estimates)
         after = Before(at[:most], estimates[:most], x, span.s, span.d, span.t, None)
+        if steps == 1 and self.idle_alone:
+            true, kept = span.t / span.s, math.sqrt((1.0 + span.t**2) / (1.0 + span.s**2))
+            return Proposal(((kept - true) / (1.0 - true)) * x), after
         if span.t <= 0:
             return Proposal(estimate, x), after
         to = self.clock(span.path, span.t)

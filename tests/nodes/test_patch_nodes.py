@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -112,8 +114,9 @@ def test_a_side_nobody_asks_is_nothing(sides, ask):
 
 def test_damping_needs_both_sides():
     x, cond, uncond = tensors(3)
-    same = TangentialDamping().start(1.0)(x, cond, uncond, 1.0)
-    assert same[0] is cond and same[1] is uncond
+    damped = Guiding(before=(TangentialDamping(),))
+    assert damped.start(3.0)(x, cond, uncond, 1.0).uncond is not uncond
+    assert replace(damped, alone=True).start(3.0)(x, cond, uncond, 1.0).uncond is uncond
 
 
 def test_the_alternative_cfg_pp_reads_the_negative_side_at_scale_one(sides, tiny_ctx):
@@ -225,7 +228,8 @@ def test_frequencies():
     assert np.allclose(mean.numpy(), np.fft.ifft2(spectrum * keep).real, atol=1e-5)
     wide, _ = Frequencies(1.0, 3.0, 20).start(5.0)(x, cond, uncond, 1.0)
     assert torch.allclose(wide, cond, atol=1e-5)  # 8 cells have no frequency that high
-    assert Frequencies().start(1.0)(x, cond, uncond, 1.0)[0] is cond
+    alone = Guiding(before=(Frequencies(),), alone=True)
+    assert alone.start(1.0)(x, cond, uncond, 1.0).cond is cond
 
 
 def test_frames_are_guided_one_by_one():

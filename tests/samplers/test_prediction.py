@@ -150,3 +150,13 @@ def test_cosine_levels() -> None:
     assert plain.percent_to_sigma(0.0) > 1e8 and plain.percent_to_sigma(1.0) == 0.0
     assert plain.percent_to_sigma(0.5) == plain.sigma(0.5)
     assert cosine(2.0).levels.sigma_max == shifted.sigma_max
+
+
+def test_a_level_half_way_between_two_steps_is_told_from_both_by_the_exact_logarithms() -> None:
+    """Seven steps of `normal` fall on 832.5 and the like; logarithms of rounded sigmas would settle some otherwise."""
+    levels = Discrete.scaled_linear()
+    betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
+    products = torch.cumprod(1 - betas, dim=0)
+    exact = ((1 - products) / products).sqrt().log().float()
+    assert torch.equal(levels.logs, exact)
+    assert [levels.timestep(levels.sigma(t)) for t in (832.5, 499.5, 166.5)] == [833, 500, 166]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from itertools import pairwise
 
@@ -57,11 +58,13 @@ def test_one_step_to_zero_lands_on_the_estimate(name: str) -> None:
         pytest.skip("these stop at the last positive level, here the first")
     out, ask = problem.run(rows()[name], "ve", [problem.TOP, 0.0])
     wanted = ask(problem.start("ve"), problem.TOP)
-    # UniPC under its known names stops at 0.001 instead of 0.
-    tolerance = 5e-3 if name in ("uni_pc", "uni_pc_bh2") else 1e-12
     if name == "edm_stochastic":
         return  # it lifts the level first
-    assert (out - wanted.guided).abs().max() < tolerance
+    if name in ("uni_pc", "uni_pc_bh2"):  # under its known names UniPC has no step to take
+        start = problem.start("ve")
+        assert (out - start / math.sqrt(1 + problem.TOP**2)).abs().max() < 1e-5
+        return
+    assert (out - wanted.guided).abs().max() < 1e-12
 
 
 def batch(grid: str, dtype: torch.dtype) -> torch.Tensor:
@@ -92,6 +95,16 @@ def test_items_of_a_batch_do_not_see_each_other(name: str, grid: str) -> None:
     assert (together - alone).abs().max() < 1e-13
 
 
+def test_a_mask_leaves_the_sides_as_the_network_gave_them() -> None:
+    latent, x, noise = problem.points().flip(-1), problem.start("ve"), problem.noise()
+    plain = problem.Counted("ve", problem.points())
+    mask = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(1)).double()
+    found = masked(plain, mask, latent, noise, problem.path_of("ve"))(x, 3.0)
+    wanted = plain(x * mask + (latent + 3.0 * noise) * (1 - mask), 3.0)
+    assert (found.guided - (wanted.guided * mask + latent * (1 - mask))).abs().max() < 1e-14
+    assert torch.equal(found.uncond, wanted.uncond) and torch.equal(found.cond, wanted.cond)
+
+
 @pytest.mark.parametrize("grid", ["ve_zero", "flow"])
 @pytest.mark.parametrize("name", ROWS)
 def test_each_item_of_a_batch_has_its_mask(name: str, grid: str) -> None:
@@ -105,6 +118,7 @@ def test_each_item_of_a_batch_has_its_mask(name: str, grid: str) -> None:
         out = rows()[name].run(ask, batch(grid, torch.float32), problem.levels(grid, count), path, 42)
         assert out.dtype == torch.float32 and torch.isfinite(out).all()
     if name not in ("dpm_fast", "dpm_adaptive"):  # these stop above 0
+        # UniPC under its known names stops at 0.001.
         tolerance = 5e-3 if name in ("uni_pc", "uni_pc_bh2") else 1e-4
         assert (out[2] - latent[0]).abs().max() < tolerance
         assert (out[0, ..., :4] - latent[0, ..., :4]).abs().max() < tolerance
