@@ -27,3 +27,17 @@ def test_pictures_are_their_own_latents_by_name(world: World) -> None:
     picture = torch.rand(1, 6, 5, 3)
     assert torch.equal(vae.encode(picture), picture.movedim(-1, 1) * 2 - 1) and vae.downscale_ratio == 1
     assert torch.allclose(vae.decode(vae.encode(picture)), picture, atol=1e-6)
+
+
+def test_latents_of_other_families(world: World) -> None:
+    """Means and deviations by hand; there and back is the same latent."""
+    formats = world.host.modules.load("comfy.latent_formats")
+    latent = torch.randn(1, 16, 2, 3, 3)
+    wan = formats.Wan21()
+    done = wan.process_in(latent)
+    assert torch.allclose(done[:, 1], (latent[:, 1] + 0.7089) / 1.4541) and torch.allclose(
+        wan.process_out(done), latent, atol=1e-5
+    )
+    assert torch.allclose(formats.HunyuanVideo().process_in(latent), latent * 0.476986)
+    flat = torch.randn(1, 4, 3, 3)
+    assert torch.allclose(formats.SDXL_Playground_2_5().process_out(flat)[:, 3], flat[:, 3] * 5.2299 / 0.5 + 2.5155)
