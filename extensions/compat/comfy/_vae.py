@@ -108,6 +108,7 @@ class VAE(Telling):
         self.disable_offload = False
         self.not_video = True
         self.extra_1d_channel = None
+        self.downscale_index_formula = self.upscale_index_formula = None
         self.crop_input = True
 
     def memory_used_encode(self, shape, dtype):

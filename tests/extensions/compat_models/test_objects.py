@@ -140,6 +140,8 @@ def test_pictures_and_latents(world: World) -> None:
     assert torch.equal(vae.decode_tiled(latent, tile_x=8, tile_y=8, overlap=2), tiled)
     again = type(vae)(sd=vae.get_sd())
     assert torch.equal(again.decode(latent), vae.decode(latent))
+    # Only the autoencoders of videos count positions otherwise than lengths.
+    assert vae.downscale_index_formula is None and vae.upscale_index_formula is None
 
 
 def test_control_is_the_same_from_both_sides(world: World) -> None:
