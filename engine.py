@@ -124,6 +124,7 @@ class Engine:
             [*map(Path, models), *listed("CARRARA_MODELS"), *own_models()],
             tokenizers=listed("CARRARA_TOKENIZERS"),
             allow_download=allow_download,
+            output=self.files.output_dir,
         )
         self.compute = Compute.resolve(device, dtype)
         self.residency = Residency(self.compute)

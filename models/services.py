@@ -45,6 +45,12 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 }
 """Kind -> the folders below a model folder that hold it."""
 
+SAVED = {
+    "checkpoints": "checkpoints", "text_encoders": "clip", "vae": "vae", "diffusion_models": "diffusion_models",
+    "loras": "loras",
+}  # fmt: skip
+"""Kind -> the folder below the output folder that nodes save such models into."""
+
 ALIASES = {"clip": "text_encoders", "unet": "diffusion_models", "t2i_adapter": "controlnet"}
 
 EMBEDDED = Path(__file__).parent / "embedded"
@@ -87,9 +93,10 @@ class Models:
 
     @classmethod
     def at(
-        cls, places: Iterable[Path | str] = (), *, tokenizers: Iterable[Path | str] = (), allow_download: bool = False
-    ) -> Models:
-        """From model folders and `extra_model_paths.yaml` files, the embedded model added."""
+        cls, places: Iterable[Path | str] = (), *, tokenizers: Iterable[Path | str] = (),
+        allow_download: bool = False, output: Path | None = None,
+    ) -> Models:  # fmt: skip
+        """From model folders and `extra_model_paths.yaml` files; what nodes save below `output`, the embedded model."""
         folders: dict[str, list[Path]] = {kind: [] for kind in KINDS}
         roots: list[Path] = []
         for place in (Path(p).expanduser() for p in places):
@@ -100,6 +107,9 @@ class Models:
                 roots.append(place)
                 for kind, names in KINDS.items():
                     folders[kind].extend(place / name for name in names)
+        if output is not None:
+            for kind, name in SAVED.items():
+                folders[kind].append(output / name)
         folders["checkpoints"].append(EMBEDDED)
         named = tuple(Path(t).expanduser() for t in tokenizers)
         return cls({k: tuple(dict.fromkeys(v)) for k, v in folders.items()}, tuple(roots), named, allow_download)

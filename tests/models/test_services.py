@@ -70,3 +70,14 @@ def test_extra_model_paths(tmp_path):
     file.write_text("a: text")
     with pytest.raises(DocumentError, match="no group"):
         Models.at([file])
+
+
+def test_what_nodes_saved_is_found_after_all_else_but_the_embedded_model(tmp_path):
+    for name in ("models/loras/a.safetensors", "out/loras/a.safetensors", "out/clip/b.safetensors", "out/vae/c.pt"):
+        place = tmp_path / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.touch()
+    models = Models.at([tmp_path / "models"], output=tmp_path / "out")
+    assert models.find("loras", "a.safetensors") == tmp_path / "models" / "loras" / "a.safetensors"
+    assert models.list("text_encoders") == ("b.safetensors",) and models.list("vae") == ("c.pt",)
+    assert list(models.places("checkpoints"))[-2:] == [tmp_path / "out" / "checkpoints", EMBEDDED]
