@@ -1,11 +1,15 @@
-"""How a model is sampled: over which noise levels, along which path. ModelSamplingDiscrete and -SD3: sampling.py."""
+"""How a model is sampled: over which noise levels, along which path, in which number format. ModelSamplingDiscrete and
+-SD3: sampling.py.
+"""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Annotated
 
 from ..executor.spec import Choices, Extra, Range, node
+from ..models.compute import FORMATS
 from ..models.handles import Model
 from ..models.values import Latent
 
@@ -98,3 +102,12 @@ def model_sampling_ltxv(
     cells = 4096 if latent is None else math.prod(latent.samples.shape[2:])
     slope = (max_shift - base_shift) / (4096 - 1024)
     return model.but(sampling=flow(FluxLevels(base_shift + slope * (cells - 1024))))
+
+
+@node("ModelComputeDtype", category="advanced/debug/model")
+def model_compute_dtype(
+    model: Annotated[Model, CHANGED],
+    dtype: Annotated[str, Choices(("default", "fp32", "fp16", "bf16")), "default: what the engine chooses."],
+) -> Annotated[Model, "Its weights stay as they are stored."]:
+    """Run a model in a number format of your choice, to see what the format does to the picture."""
+    return model.but(unet=replace(model.unet, runs_in=FORMATS.get(dtype)))

@@ -14,6 +14,7 @@ from carrara.executor.spec import Context
 from carrara.models.values import Latent
 from carrara.nodes.conditioning import encode_text
 from carrara.nodes.loaders import load_checkpoint
+from carrara.nodes.model_sampling import model_compute_dtype
 from carrara.nodes.sampling import (
     apg,
     ksampler,
@@ -165,6 +166,16 @@ def test_patches_make_new_models(parts, tiny_ctx):
         changed = run(sides, tiny_ctx).samples
         assert changed.isfinite().all() and not torch.allclose(changed, plain, atol=1e-3)
     assert torch.equal(run(parts, tiny_ctx).samples, plain)
+
+
+def test_a_model_runs_in_the_number_format_that_is_asked_for(parts, tiny_ctx):
+    def made(dtype: str) -> torch.Tensor:
+        sides = {**parts[0], "model": model_compute_dtype(parts[0]["model"], dtype)}, parts[1]
+        return run(sides, tiny_ctx).samples
+
+    plain, short = run(parts, tiny_ctx).samples, made("bf16")
+    assert torch.equal(made("default"), plain) and torch.equal(made("fp32"), plain)
+    assert short.dtype == plain.dtype and not torch.equal(short, plain) and spread(short, plain) < 0.1
 
 
 def test_steps_as_pictures(parts, tiny_ctx):
