@@ -25,6 +25,7 @@ from .handles import ControlNet, Model
 from .inpainting import concat_for
 from .layers.call import Call
 from .looks import Looks
+from .reuse import Reusing
 from .unet import Control
 
 if TYPE_CHECKING:
@@ -89,7 +90,8 @@ def denoising(
         def call_control(net: ControlNet, seen: Tensor, hint: Tensor, t: Tensor, context: Tensor) -> Control:
             return as_type(residency.call(controls[id(net)], seen, hint, t, context), dtype)
 
-        net = Network(model, network, residency, before)
+        reusing = None if model.reuse is None else model.reuse.start(levels)
+        net = Network(model, network, residency, before, reusing)
         chain = Chain(call_control, levels.percent_to_sigma)
         evaluate = Evaluator(canvas.grid, net, lambda uses, batch: chain(uses, *net.seen(batch)))
         jobs = [[Job(part, i, weight_map(part, canvas.grid)) for part in parts] for i, parts in enumerate(texts)]
@@ -98,15 +100,19 @@ def denoising(
 
         def ask(x: Tensor, sigma: float) -> Estimates:
             def again(x: Tensor, text: int, call: Call) -> Tensor:
+                if reusing is not None:
+                    reusing.begin()
                 alone = [replace(job, side=0) for job in jobs[text] or jobs[0]]
                 return evaluate(x, sigma, [alone], call)[0]
 
             looks.again = again
+            if reusing is not None:
+                reusing.begin()
             wanted = [jobs[i] for i, wanted in enumerate(asked) if wanted or i == 0]
             answers = evaluate(x, sigma, wanted, looks.watch())
             return mixed(x, [answers[i] if i in answers else torch.zeros_like(x) for i in range(len(asked))], sigma)
 
-        yield ask
+        yield ask if reusing is None else reusing.asked(ask)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +140,7 @@ class Network:
     module: Any
     residency: Residency
     before: Callable[[], None] | None = None
+    reusing: Reusing | None = None
 
     def seen(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, float, int]:
         """What a ControlNet is told: the scaled state, timesteps, texts, the level, and of how many parts."""
@@ -153,10 +160,18 @@ class Network:
         if batch.concat is not None:
             inputs = torch.cat([inputs, batch.concat], dim=1)
         dtype = self.residency.format(self.model.unet)
-        out = self.residency.call(
-            self.module, inputs.to(dtype), self.timesteps(batch), batch.context.to(dtype),
-            control=batch.control, call=batch.call,
-        )  # fmt: skip
+
+        def network() -> Tensor:
+            return self.residency.call(  # type: ignore[no-any-return]
+                self.module, inputs.to(dtype), self.timesteps(batch), batch.context.to(dtype),
+                control=batch.control, call=batch.call,
+            )  # fmt: skip
+
+        if self.reusing is None:
+            out = network()
+        else:
+            own = inputs[:, : batch.noisy.shape[1]].to(dtype)
+            out = self.reusing.network(own, batch.parts, batch.sigma, network)
         return prediction.denoised(out.float(), batch.noisy, batch.sigma)
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .conducting import Steering
     from .layers.call import Call
     from .looks import Look
+    from .reuse import Reuse
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +28,8 @@ class Model:
     """A denoising network with how it is sampled and guided.
 
     call: patches hung on its blocks, if any. looks: guidance that asks the network again. steered: what foreign nodes
-    hung on it; they then lead the run. masking: how a grey mask is read, if not as a share.
+    hung on it; they then lead the run. masking: how a grey mask is read, if not as a share. reuse: how evaluations are
+    skipped, if any are.
     """
 
     socket: ClassVar[str] = "MODEL"
@@ -40,6 +42,7 @@ class Model:
     looks: tuple[Look, ...] = ()
     steered: Steering | None = None
     masking: Gradual | None = None
+    reuse: Reuse | None = None
 
     def but(self, **changes: object) -> Model:
         return replace(self, **changes)  # type: ignore[arg-type]

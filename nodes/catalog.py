@@ -45,6 +45,7 @@ def catalogue() -> Catalog:
         model_sampling,
         primitives,
         resize,
+        reuse,
         samplers,
         sampling,
         schedulers,
@@ -54,6 +55,7 @@ def catalogue() -> Catalog:
         unet_patches,
         upscale,
         vae,
+        vision,
     )
 
     found = Catalog.of_modules(
@@ -70,6 +72,7 @@ def catalogue() -> Catalog:
         model_sampling,
         guidance,
         unet_patches,
+        reuse,
         attention,
         skip_layers,
         unet_denoise,
@@ -88,6 +91,7 @@ def catalogue() -> Catalog:
         image_effects,
         resize,
         upscale,
+        vision,
         masks,
         primitives,
         logic,

@@ -100,7 +100,7 @@ def patched(model: Model, patcher: Any, sampling: Sampling, guiding: Guiding) ->
 
     sampling, guiding: as they were. Raises Unsupported for what cannot be said in patches.
     """
-    if model.sampling is not sampling or model.call is not None or model.looks:
+    if model.sampling is not sampling or model.call is not None or model.looks or model.reuse is not None:
         raise Unsupported(
             "this change of a model reaches into the network, which here is the host's",
             remedy="Use the host's own node for it, or a model from a Carrara loader.",
