@@ -63,8 +63,25 @@ def test_a_video_survives_its_file(api: Any, tmp_path: Path) -> None:
 def test_what_is_no_video_says_so(api: Any, tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("no video")
     for name in ("none.mp4", "text.mp4"):
-        with pytest.raises(InputError, match="no video"):
+        with pytest.raises(InputError, match="no video") as raised:
             api.InputImpl.VideoFromFile(str(tmp_path / name)).get_components()
+        assert isinstance(raised.value, ValueError)  # which is what packs look for
+
+
+@pytest.mark.parametrize(
+    ("to", "container", "how", "found"),
+    [("a.mp4", "avi", "auto", None), ("a.avi", "mp4", "avi", None), (None, "mov,mp4,m4a", "auto", "mov"),
+     (None, "avi", "mp4", "mp4"), (None, "avi", "MOV,mp4", "mov"), (None, "mp4", None, "mp4")],
+)  # fmt: skip
+def test_how_a_file_is_opened_for_writing(
+    tmp_path: Path, to: str | None, container: str, how: str | None, found: str | None
+) -> None:
+    """A buffer has no suffix that says what it is to be."""
+    types = worlds.host(tmp_path).modules.load("comfy_api.input_impl.video_types")
+    given = types.get_open_write_kwargs(BytesIO() if to is None else to, container, how)
+    assert given.pop("format", None) == found
+    assert given == {"mode": "w", "options": {"movflags": "use_metadata_tags"}}
+    assert [types.container_to_output_format(name) for name in ("", None, "mp4", "b,a")] == [None, None, "mp4", "b"]
 
 
 SOUND = {

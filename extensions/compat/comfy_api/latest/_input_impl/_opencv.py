@@ -10,9 +10,10 @@ from typing import Any
 
 import torch
 
+from comfy_api.latest._input_impl._formats import NoVideo
 from comfy_api.latest._util.video_types import VideoCodec, VideoComponents
 
-from ......errors import InputError, Unsupported
+from ......errors import Unsupported
 
 FOURCC = "vp09"
 REMEDY = "Install PyAV: pip install av."
@@ -51,7 +52,7 @@ def read(path: str) -> VideoComponents:
     finally:
         capture.release()
     if not frames:
-        raise InputError("the video has no pictures", got=path)
+        raise NoVideo("the video has no pictures", got=path)
     log.warning("the sound of videos is not read without PyAV")
     return VideoComponents(torch.from_numpy(np.stack(frames)).float().div_(255.0), rate)
 
@@ -93,7 +94,7 @@ def _opened(path: str) -> Any:
 
     capture = cv2.VideoCapture(path)
     if not capture.isOpened():
-        raise InputError("this is no video that can be read", got=path, expected="a video file")
+        raise NoVideo("this is no video that can be read", got=path, expected="a video file")
     return capture
 
 

@@ -10,10 +10,9 @@ from typing import Any
 import av
 import torch
 
+from comfy_api.latest._input_impl._formats import NoVideo, get_open_write_kwargs
 from comfy_api.latest._input_impl._opencv import eight_bits
 from comfy_api.latest._util.video_types import VideoCodec, VideoComponents
-
-from ......errors import InputError
 
 
 def about(path: str) -> tuple[int, int, int, Fraction]:
@@ -32,7 +31,7 @@ def read(path: str) -> VideoComponents:
         rate = Fraction(file.streams.video[0].average_rate or 1)
         texts = dict(file.metadata)
     if not frames:
-        raise InputError("the video has no pictures", got=path)
+        raise NoVideo("the video has no pictures", got=path)
     images = torch.from_numpy(np.stack(frames)).float().div_(255.0)
     return VideoComponents(images, rate, _sound(path), texts)
 
@@ -58,7 +57,7 @@ def write(video: VideoComponents, codec: VideoCodec, texts: dict[str, str]) -> b
     rate = Fraction(video.frame_rate).limit_denominator(100_000)
     height, width = pictures.shape[1:3]
     buffer = BytesIO()
-    with av.open(buffer, mode="w", format="mp4", options={"movflags": "use_metadata_tags"}) as file:
+    with av.open(buffer, **get_open_write_kwargs(buffer, "mp4", "mp4")) as file:
         file.metadata.update(texts)
         stream = file.add_stream("h264", rate=rate)
         stream.width, stream.height = width, height
@@ -94,8 +93,8 @@ def _opened(path: str) -> Any:
     try:
         file = av.open(path)
     except (av.FFmpegError, OSError) as error:
-        raise InputError("this is no video that can be read", got=path, expected="a video file") from error
+        raise NoVideo("this is no video that can be read", got=path, expected="a video file") from error
     if not file.streams.video:
         file.close()
-        raise InputError("the file has no pictures in it", got=path, expected="a video file")
+        raise NoVideo("the file has no pictures in it", got=path, expected="a video file")
     return file

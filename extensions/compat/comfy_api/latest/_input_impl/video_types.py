@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from comfy_api.latest._input.video_types import VideoInput
+from comfy_api.latest._input_impl._formats import container_to_output_format, get_open_write_kwargs
 from comfy_api.latest._util.video_types import VideoCodec, VideoComponents, VideoContainer
 
 from ......errors import InputError
+
+__all__ = ["VideoFromComponents", "VideoFromFile", "container_to_output_format", "get_open_write_kwargs"]
 
 
 def coder() -> Any:
