@@ -40,17 +40,23 @@ class Failure:
 
 def failure(error: BaseException, entry: Path) -> Failure:
     lacks: dict[str, None] = {}
-    for one in _chain(error):
+    chain = [*_chain(error)]
+    for one in chain:
         if isinstance(one, Missing):
             lacks[one.dotted] = None
-        elif isinstance(one, ModuleNotFoundError) and one.name:
+        elif isinstance(one, ModuleNotFoundError) and one.name and not _of_its_own(one):
             top = one.name.partition(".")[0]
             lacks[f"package {DISTRIBUTIONS.get(top, top)}"] = None
-    if isinstance(error, ImportError) and not any(isinstance(one, Missing) for one in _chain(error)):
+    if isinstance(error, ImportError) and not any(isinstance(one, Missing) or _of_its_own(one) for one in chain):
         named = {_plain(name) for name in lacks}
         lacks.update({f"package {name}": None for name in required(entry) if _plain(f"package {name}") not in named})
     said = f"it called sys.exit({error})" if isinstance(error, SystemExit) else f"{type(error).__name__}: {error}"
     return Failure(said, _where(error, entry), tuple(lacks), "".join(traceback.format_exception(error)).strip())
+
+
+def _of_its_own(error: BaseException) -> bool:
+    """Whether a file of the pack itself is not there, which nothing can be installed for."""
+    return isinstance(error, ModuleNotFoundError) and error.path is not None
 
 
 def _plain(name: str) -> str:

@@ -138,7 +138,8 @@ class Space:
             places = self._places(child) if package is self._top else getattr(package, "__path__", None)
             spec = None if places is None else PathFinder.find_spec(name, places)
             if spec is None:
-                raise ModuleNotFoundError(f"No module named {self.public(name)!r}", name=self.public(name))
+                at = None if package is self._top else _folder(package)
+                raise ModuleNotFoundError(f"No module named {self.told(name)!r}", name=self.public(name), path=at)
             module = self._execute(spec)
             if package is not None:
                 setattr(package, child, module)
@@ -147,6 +148,11 @@ class Space:
     def public(self, name: str) -> str:
         """A module's name as the pack would write it."""
         return name.removeprefix(self._top.__name__ + ".")
+
+    def told(self, name: str) -> str:
+        """A module's name as a person knows it, who sees the pack's folder."""
+        public = self.public(name)
+        return self.pack + public.removeprefix(self.prefix) if self.private(public) else public
 
     def _places(self, top: str) -> list[str]:
         """Where a top-level module of the pack's is looked for."""
@@ -285,6 +291,12 @@ class Space:
 
 def _top(name: str) -> str:
     return name.partition(".")[0]
+
+
+def _folder(package: ModuleType | None) -> str | None:
+    """Where the modules of a package are looked for."""
+    places = getattr(package, "__path__", None)
+    return str(next(iter(places), "")) if places is not None else getattr(package, "__file__", None)
 
 
 def _package(globals: dict[str, Any] | None) -> str:

@@ -184,3 +184,22 @@ def test_an_error_of_a_late_import_is_told_with_the_packs_line(
         made.run({"1": node("Late")})
     show_error(failed.value)
     assert f"({at})" in capsys.readouterr().err
+
+
+def test_a_file_that_a_pack_lacks_is_told_by_the_packs_own_name(tmp_path: Path) -> None:
+    late = """
+        class Late:
+            INPUT_TYPES = classmethod(lambda cls: {"required": {}})
+            RETURN_TYPES, FUNCTION, OUTPUT_NODE = ("INT",), "go", True
+            def go(self):
+                from .helpers.more import thing
+        NODE_CLASS_MAPPINGS = {"Late": Late}
+    """
+    folder = tmp_path / "custom_nodes"
+    worlds.write(folder / "my-late", {"__init__.py": late, "helpers/__init__.py": ""})
+    worlds.write(folder / "early", {"__init__.py": "from .nodes import it", "requirements.txt": "other-of-nobody\n"})
+    with Engine(custom_nodes=[folder], cache="off") as made:
+        with pytest.raises(NodeFailed, match=r"No module named 'my-late\.helpers\.more'"):
+            made.run({"1": node("Late")})
+        early = pack(made, "early")
+        assert early.lacks == () and early.reason == "ModuleNotFoundError: No module named 'early.nodes'"
