@@ -14,7 +14,7 @@ from ..errors import InputError
 from .handles import Vae
 from .picture.batches import as_masks
 from .vae.strips import decode_fitting
-from .vae.tiled import decode_tiled, encode_tiled
+from .vae.tiled import Tiles, decode_by, decode_tiled, encode_by, encode_tiled
 
 if TYPE_CHECKING:
     from .residency import Residency
@@ -31,7 +31,6 @@ class Coder(Protocol):
     def encode(self, x: Tensor) -> Tensor: ...
 
     def decode(self, z: Tensor) -> Tensor: ...
-
 
 
 def decode(vae: Vae, samples: Tensor, residency: Residency) -> Tensor:
@@ -55,6 +54,11 @@ def decode_in_tiles(vae: Vae, samples: Tensor, tile: int, overlap: int, residenc
     )
 
 
+def decode_by_tiles(vae: Vae, samples: Tensor, tiles: Tiles, residency: Residency) -> Tensor:
+    """tiles: in latent cells, taken as they are."""
+    return to_picture(_with_decoder(vae, residency, lambda run: decode_by(run, samples, tiles, vae.latent.factor)))
+
+
 def encode(vae: Vae, picture: Tensor, residency: Residency) -> Tensor:
     """The mean of the latent's distribution; nothing is drawn."""
     pixels = to_network(vae, picture)
@@ -65,6 +69,12 @@ def encode_in_tiles(vae: Vae, picture: Tensor, tile: int, overlap: int, residenc
     """tile, overlap: pixels."""
     pixels = to_network(vae, picture)
     return _with_encoder(vae, residency, lambda run: encode_tiled(run, pixels, tile, overlap, vae.latent.factor))
+
+
+def encode_by_tiles(vae: Vae, picture: Tensor, tiles: Tiles, residency: Residency) -> Tensor:
+    """tiles: in pixels."""
+    pixels = to_network(vae, picture)
+    return _with_encoder(vae, residency, lambda run: encode_by(run, pixels, tiles, vae.latent.factor))
 
 
 def _with_decoder(vae: Vae, residency: Residency, work: Callable[[Map], Tensor]) -> Tensor:
@@ -99,7 +109,8 @@ def to_cells(picture: Tensor, factor: int) -> Tensor:
     height, width = (side // factor * factor for side in picture.shape[1:3])
     if not height or not width:
         raise InputError(
-            "the picture is smaller than one latent cell", got="×".join(map(str, picture.shape[1:3])),
+            "the picture is smaller than one latent cell",
+            got="×".join(map(str, picture.shape[1:3])),
             expected=f"at least {factor}×{factor} pixels",
         )
     top, left = (side % factor // 2 for side in picture.shape[1:3])

@@ -73,22 +73,23 @@ class TheirVae:
         self, samples: Tensor, tile_x: int | None = None, tile_y: int | None = None, overlap: int | None = None,
         tile_t: int | None = None, overlap_t: int | None = None,
     ) -> Tensor:  # fmt: skip
-        """Sizes in latent cells; tiles are square here, the larger side counts. Time has none."""
-        from ...models.autoencode import decode_in_tiles
+        """Sizes in latent cells. Time has none."""
+        from ...models.autoencode import decode_by_tiles
+        from ...models.vae.tiled import Tiles
 
-        cell = self.vae.latent.factor
-        tile = max(tile_x or 64, tile_y or 64) * cell
-        return decode_in_tiles(self.vae, samples, tile, (16 if overlap is None else overlap) * cell, self.residency)
+        tiles = Tiles(tile_y or 64, tile_x or 64, 16 if overlap is None else overlap)
+        return decode_by_tiles(self.vae, samples, tiles, self.residency)
 
     def encode_tiled(
         self, pixel_samples: Tensor, tile_x: int | None = None, tile_y: int | None = None, overlap: int | None = None,
         tile_t: int | None = None, overlap_t: int | None = None,
     ) -> Tensor:  # fmt: skip
         """Sizes in pixels."""
-        from ...models.autoencode import encode_in_tiles
+        from ...models.autoencode import encode_by_tiles
+        from ...models.vae.tiled import Tiles
 
-        tile = max(tile_x or 512, tile_y or 512)
-        return encode_in_tiles(self.vae, pixel_samples, tile, 64 if overlap is None else overlap, self.residency)
+        tiles = Tiles(tile_y or 512, tile_x or 512, 64 if overlap is None else overlap)
+        return encode_by_tiles(self.vae, pixel_samples, tiles, self.residency)
 
 
 @node("VAEForOtherNodes", category="latent", title="VAE for other nodes")

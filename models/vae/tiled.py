@@ -48,15 +48,31 @@ def decode_tiled(decode: Function, z: Tensor, tile: int, overlap: int, factor: i
     """z: b c h w, decoded to b 3 H W. tile, overlap: pixels. Raises InputError."""
     if tile < overlap * 4:
         overlap = tile // 4
-    t, o = tile // factor, overlap // factor
-    shapes = (Tiles(t * 2, t // 2, o), Tiles(t // 2, t * 2, o), Tiles(t, t, o))
-    return _mean(decode, z, shapes, Fraction(factor))
+    cells = tile // factor
+    return decode_by(decode, z, Tiles(cells, cells, overlap // factor), factor)
+
+
+def decode_by(decode: Function, z: Tensor, tiles: Tiles, factor: int) -> Tensor:
+    """The same by tiles of any proportions, in latent cells."""
+    tall, wide = _halved(tiles)
+    return _mean(decode, z, (tall, wide, tiles), Fraction(factor))
 
 
 def encode_tiled(encode: Function, x: Tensor, tile: int, overlap: int, factor: int) -> Tensor:
     """x: b 3 H W in -1..1, encoded to b c h w. tile, overlap: pixels. Raises InputError."""
-    shapes = (Tiles(tile, tile, overlap), Tiles(tile // 2, tile * 2, overlap), Tiles(tile * 2, tile // 2, overlap))
-    return _mean(encode, x, shapes, Fraction(1, factor))
+    return encode_by(encode, x, Tiles(tile, tile, overlap), factor)
+
+
+def encode_by(encode: Function, x: Tensor, tiles: Tiles, factor: int) -> Tensor:
+    """The same by tiles of any proportions, in pixels."""
+    tall, wide = _halved(tiles)
+    return _mean(encode, x, (tiles, wide, tall), Fraction(1, factor))
+
+
+def _halved(tiles: Tiles) -> tuple[Tiles, Tiles]:
+    """Twice as high and half as wide; half as high and twice as wide."""
+    height, width, overlap = tiles.height, tiles.width, tiles.overlap
+    return Tiles(height * 2, width // 2, overlap), Tiles(height // 2, width * 2, overlap)
 
 
 def _mean(function: Function, x: Tensor, shapes: tuple[Tiles, Tiles, Tiles], scale: Fraction) -> Tensor:

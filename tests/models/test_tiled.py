@@ -9,7 +9,7 @@ import torch
 from network_oracles import difference, noise
 
 from carrara.errors import InputError
-from carrara.models.vae.tiled import Tiles, blend, decode_tiled, encode_tiled
+from carrara.models.vae.tiled import Tiles, blend, decode_by, decode_tiled, encode_by, encode_tiled
 
 
 def twice(z: torch.Tensor) -> torch.Tensor:
@@ -59,3 +59,20 @@ def test_a_large_overlap_is_cut_when_decoding_and_refused_when_encoding() -> Non
     assert difference(decode_tiled(twice, z, tile=16, overlap=16, factor=2), twice(z)) < 1e-6
     with pytest.raises(InputError, match="overlap"):
         encode_tiled(lambda x: x[..., ::2, ::2], noise(1, 3, 64, 64), tile=32, overlap=16, factor=2)
+
+
+def test_tiles_of_any_proportions_are_taken_as_they_are() -> None:
+    """Five sixths of a narrow tile overlap: no size is changed, nor is the overlap."""
+    seen: list[tuple[int, ...]] = []
+
+    def spy(z: torch.Tensor) -> torch.Tensor:
+        seen.append(tuple(z.shape[-2:]))
+        return twice(z)
+
+    z = noise(1, 3, 40, 40)
+    assert difference(decode_by(spy, z, Tiles(24, 12, 5), 2), twice(z)) < 1e-6
+    tall, rest = seen[:35], seen[35:]
+    assert set(tall) == {(40, 6)}, "48 high is more than there is; steps of one"
+    assert rest[0] == (12, 24) and (24, 12) in rest
+    halved = encode_by(lambda x: x[..., ::2, ::2], twice(z), Tiles(48, 24, 8), 2)
+    assert difference(halved, z) < 1e-6

@@ -17,6 +17,7 @@ from ....models.handles import Vae
 from ....models.layouts import canonical
 from ....models.residency import Residency
 from ....models.vae.pixels import MARK, PIXEL_LATENTS, pixels
+from ....models.vae.tiled import Tiles
 from ...patchers import network
 from ...patchers.memory import weights_of
 from ...patchers.telling import Telling
@@ -149,18 +150,19 @@ class VAE(Telling):
         return autoencode.encode(self.reached, self._coloured(pixel_samples), HOST.services[Residency])
 
     def decode_tiled(self, samples, tile_x=None, tile_y=None, overlap=None, tile_t=None, overlap_t=None):
-        """tile_x, tile_y, overlap: latent cells; the smaller tile counts for both sides."""
-        factor = self.upscale_ratio
-        tile = min(tile_x or 64, tile_y or tile_x or 64) * factor
-        overlap = (16 if overlap is None else overlap) * factor
-        return autoencode.decode_in_tiles(self.reached, samples, tile, overlap, HOST.services[Residency])
+        """tile_x, tile_y, overlap: latent cells."""
+        tiles = Tiles(
+            64 if tile_y is None else tile_y, 64 if tile_x is None else tile_x, 16 if overlap is None else overlap
+        )
+        return autoencode.decode_by_tiles(self.reached, samples, tiles, HOST.services[Residency])
 
     def encode_tiled(self, pixel_samples, tile_x=None, tile_y=None, overlap=None, tile_t=None, overlap_t=None):
         """tile_x, tile_y, overlap: pixels."""
-        tile = min(tile_x or 512, tile_y or tile_x or 512)
-        overlap = 64 if overlap is None else overlap
+        tiles = Tiles(
+            512 if tile_y is None else tile_y, 512 if tile_x is None else tile_x, 64 if overlap is None else overlap
+        )
         pixels = self._coloured(pixel_samples)
-        return autoencode.encode_in_tiles(self.reached, pixels, tile, overlap, HOST.services[Residency])
+        return autoencode.encode_by_tiles(self.reached, pixels, tiles, HOST.services[Residency])
 
     def decode_tiled_(self, samples, tile_x=64, tile_y=64, overlap=16):
         return self.decode_tiled(samples, tile_x, tile_y, overlap).movedim(-1, 1)

@@ -129,7 +129,8 @@ def test_prompts_by_tokens(world: World) -> None:
 
 
 def test_pictures_and_latents(world: World) -> None:
-    from carrara.models.autoencode import decode, decode_in_tiles, encode
+    from carrara.models.autoencode import decode, decode_by_tiles, decode_in_tiles, encode
+    from carrara.models.vae.tiled import Tiles
 
     vae, residency = world.out(world.vae), world.ctx.service(Residency)
     picture = torch.rand(1, 64, 72, 3)
@@ -138,6 +139,11 @@ def test_pictures_and_latents(world: World) -> None:
     assert torch.equal(vae.decode(latent), decode(world.vae, latent, residency))
     tiled = decode_in_tiles(world.vae, latent, 64, 16, residency)
     assert torch.equal(vae.decode_tiled(latent, tile_x=8, tile_y=8, overlap=2), tiled)
+    wide = decode_by_tiles(world.vae, latent, Tiles(8, 6, 2), residency)
+    assert torch.equal(vae.decode_tiled(latent, tile_x=6, tile_y=8, overlap=2), wide) and not torch.equal(wide, tiled)
+    much = vae.encode(torch.rand(1, 320, 64, 3))
+    usual = decode_by_tiles(world.vae, much, Tiles(36, 36, 16), residency)
+    assert torch.equal(vae.decode_tiled(much, tile_x=36, tile_y=36), usual)
     again = type(vae)(sd=vae.get_sd())
     assert torch.equal(again.decode(latent), vae.decode(latent))
     # Only the autoencoders of videos count positions otherwise than lengths.
