@@ -10,6 +10,7 @@ import worlds
 from worlds import engine, node, pack
 
 from carrara.engine import Engine
+from carrara.nodes.catalog import catalogue
 
 SEVEN = """
     class Seven:
@@ -330,8 +331,10 @@ def test_results_of_every_shape(tmp_path: Path) -> None:
         assert not made.check({"1": node("Many", how="[1, 2, 3]"), "2": node("Two", how=["1", 2])})
 
 
-def test_core_nodes_that_only_packs_bring(tmp_path: Path) -> None:
+def test_core_nodes_that_only_packs_bring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a pack asks for the core's classes, those that no node of ours stands behind are nodes too."""
+    fewer = catalogue().yielding(["ImageUpscaleWithModel"])
+    monkeypatch.setattr("carrara.engine.catalogue", lambda: fewer)
     with engine(tmp_path, asking="import nodes\nNODE_CLASS_MAPPINGS = {}") as made:
         info = made.object_info("ImageUpscaleWithModel")["ImageUpscaleWithModel"]
         assert info["python_module"] == "comfy_extras.nodes_upscale_model"
