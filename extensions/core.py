@@ -66,6 +66,8 @@ CORE: Mapping[str, tuple[Row, ...]] = {
         CLIPLoader load_clip clip_name type=stable_diffusion
         DualCLIPLoader load_clip
         ControlNetLoader load_controlnet
+        CLIPVisionLoader load_clip
+        CLIPVisionEncode encode clip_vision image crop
         ControlNetApply|ControlNetApplyAdvanced apply_controlnet
         EmptyLatentImage|EmptyImage generate
         LatentFromBatch frombatch

@@ -35,8 +35,10 @@ def fill(space: dict[str, Any]) -> None:
 
 
 def add(made: type, title: str, id: str = "") -> None:
-    """A class of `comfy_extras` that no node of ours is behind, or that packs build on. id: of the node, where it is not
-    the class's name."""
+    """A class of `comfy_extras` that no node of ours is behind, or that packs build on.
+
+    id: of the node, where it is not the class's name.
+    """
     NODE_CLASS_MAPPINGS[id or made.__name__] = made
     NODE_DISPLAY_NAME_MAPPINGS.setdefault(id or made.__name__, title)
     made.execute = classmethod(_execute)  # type: ignore[attr-defined]

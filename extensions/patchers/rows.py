@@ -8,7 +8,7 @@ from ...models.custom import Noise, SamplerChoice
 from ...models.guider import Guider
 from ...models.handles import Clip, Model, Vae
 from ..border import Border, Kind
-from . import controls, handles, texts, upscalers
+from . import controls, handles, texts, upscalers, visions
 from .runs import TheirGuider, TheirNoise, TheirSampler, guider_of
 
 if TYPE_CHECKING:
@@ -93,7 +93,8 @@ def rows(host: Host) -> tuple[Kind, ...]:
         "VAE", Vae, is_a("comfy._vae", "VAE"), lambda value, border: host.modules.load("comfy.sd").VAE(handle=value),
         lambda value, border: value.reached,
     )  # fmt: skip
-    return (model, clip, vae, *controls.rows(host), upscalers.row(host), sampler, noise, guider, *theirs_back)
+    more = (*controls.rows(host), upscalers.row(host), *visions.rows(host))
+    return (model, clip, vae, *more, sampler, noise, guider, *theirs_back)
 
 
 def outward_sampler(host: Host, sampler: Sampler) -> Any:
