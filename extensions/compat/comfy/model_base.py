@@ -139,6 +139,12 @@ class BaseModel(torch.nn.Module):
             return held.net
         return super().__getattr__(name)
 
+    def named_modules(self, *args, **kwargs):
+        """What parameters, buffers and modules are counted by: the network's too, which is read for it."""
+        if self.handle is not None:
+            self.diffusion_model  # noqa: B018 - read now
+        return super().named_modules(*args, **kwargs)
+
     @property
     def reached(self):
         """Whether the network is not, or may not be, what its handle makes any more."""

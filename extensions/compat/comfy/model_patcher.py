@@ -169,6 +169,24 @@ class ModelPatcher(Hooked, Kept, Telling):
             made[key] = done.to(weight.dtype)
         return made
 
+    def patch_weight_to_device(
+        self, key, device_to=None, inplace_update=False, return_weight=False, force_cast=False
+    ):  # fmt: skip
+        """One weight with its patches: handed back, or put in its place in a network that is not of ours."""
+        if self.parts and not return_weight:
+            return None
+        weight = self.model_state_dict(key).get(key)
+        if weight is None or key not in self.patches:
+            return weight if return_weight else None
+        done = comfy.lora.calculate_weight(self.patches[key], weight.detach().float().clone(), key).to(weight.dtype)
+        done = done if device_to is None else done.to(device_to)
+        if return_weight:
+            return done
+        place = network.at(self.model, key)
+        self.backup.setdefault(key, place.detach().clone())
+        place.data = done
+        return None
+
     def state_dict_for_saving(self, clip_state_dict=None, vae_state_dict=None, clip_vision_state_dict=None):
         """`merged` under the names of a checkpoint, with the tensors of other parts under theirs."""
         if clip_vision_state_dict:
@@ -209,6 +227,9 @@ class ModelPatcher(Hooked, Kept, Telling):
         undo = self.__dict__.pop("_undo", None)
         if undo is not None:
             undo.close()
+        while unpatch_weights and self.backup:
+            key, weight = self.backup.popitem()
+            network.at(self.model, key).data = weight
         if not self.parts and device_to is not None:
             self.model.to(device_to)
             self.model.device = device_to

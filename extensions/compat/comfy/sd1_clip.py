@@ -105,6 +105,14 @@ class SD1ClipModel(_Encoder):
             return super().state_dict(*args, **kwargs)
         return {key: value for blueprint, prefix in self.parts for key, value in tensors_of(blueprint, prefix)}
 
+    def named_parameters(self, prefix="", recurse=True, remove_duplicate=True):
+        """The weights to read; a change of theirs reaches nothing."""
+        if self.handle is None:
+            yield from super().named_parameters(prefix, recurse, remove_duplicate)
+            return
+        for key, value in self.state_dict().items():
+            yield f"{prefix}.{key}" if prefix else key, torch.nn.Parameter(value, requires_grad=False)
+
 
 class SD1CheckpointClipModel(SDClipModel):
     """The encoder of a checkpoint."""

@@ -41,3 +41,34 @@ def test_latents_of_other_families(world: World) -> None:
     assert torch.allclose(formats.HunyuanVideo().process_in(latent), latent * 0.476986)
     flat = torch.randn(1, 4, 3, 3)
     assert torch.allclose(formats.SDXL_Playground_2_5().process_out(flat)[:, 3], flat[:, 3] * 5.2299 / 0.5 + 2.5155)
+
+
+def test_a_pack_takes_the_difference_of_two_models_weight_by_weight(world: World) -> None:
+    """Nothing in the network changes; a weight nobody patched comes back as it is."""
+    one, other = world.out(world.model), world.out(world.model).clone()
+    key, still = "diffusion_model.out.2.bias", "diffusion_model.out.2.weight"
+    other.add_patches({key: ("diff", (torch.arange(4.0),))}, 0.5)
+    other.add_patches({key: one.get_key_patches(key)[key]}, -1.0, 1.0)
+    assert torch.allclose(other.patch_weight_to_device(key, return_weight=True), torch.arange(4.0) * 0.5, atol=1e-6)
+    assert torch.equal(other.patch_weight_to_device(still, return_weight=True), one.model_state_dict(still)[still])
+    assert {key, still} <= {name for name, _ in other.model.named_parameters()}
+
+
+def test_a_weight_put_in_place_in_a_packs_own_network_is_put_back(world: World) -> None:
+    net = torch.nn.Sequential(torch.nn.Linear(2, 3))
+    before = net[0].bias.detach().clone()
+    device = torch.device("cpu")
+    patcher = world.host.modules.load("comfy.model_patcher").ModelPatcher(net, device, device)
+    patcher.add_patches({"0.bias": ("diff", (torch.ones(3),))}, 2.0)
+    patcher.patch_weight_to_device("0.bias")
+    assert torch.allclose(net[0].bias, before + 2)
+    patcher.unpatch_model()
+    assert torch.equal(net[0].bias, before)
+
+
+def test_the_parts_of_a_text_encoder_are_there_to_be_counted(world: World) -> None:
+    clip = world.host.modules.load("comfy.sd").load_checkpoint_guess_config(
+        str(world.folder / "models" / "checkpoints" / "tiny.safetensors")
+    )[1]
+    names = {name for name, _ in clip.patcher.model.named_parameters()}
+    assert names == set(clip.get_key_patches()) - {name for name, _ in clip.patcher.model.named_buffers()} and names
