@@ -20,8 +20,7 @@ BEGIN, END = "<!-- made by docs/inside.py -->\n", "<!-- end -->\n"
 
 def lines() -> Iterator[str]:
     """One row for each menu and what its nodes work on."""
-    from carrara.extensions.comfyui import category, left_out, offered
-    from carrara.nodes.catalog import catalogue
+    from carrara.extensions.comfyui import category, offered
 
     rows: dict[tuple[str, str], list[str]] = {}
     for offer in offered():
@@ -30,15 +29,6 @@ def lines() -> Iterator[str]:
     yield "|---|---|---|"
     for (menu, works), ids in sorted(rows.items()):
         yield f"| {menu.removeprefix('Carrara/')} | {', '.join(ids)} | {works} |"
-    yield ""
-    yield "Left out:"
-    yield ""
-    reasons: dict[str, list[str]] = {}
-    for spec in catalogue().specs():
-        if left_out(spec):
-            reasons.setdefault(left_out(spec), []).append(spec.id)
-    for reason, ids in reasons.items():
-        yield f"* {', '.join(ids)}: {reason}."
 
 
 def page(text: str) -> str:

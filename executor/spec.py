@@ -38,7 +38,7 @@ from .ports import (
     Upload,
     spec_of,
 )
-from .prompt import DynPrompt, is_link
+from .prompt import DynPrompt, Lineage, is_link
 from .views import object_info
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ __all__ = [
     "Hook",
     "Input",
     "Lazy",
+    "Lineage",
     "Listing",
     "Match",
     "NeedsInput",

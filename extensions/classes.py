@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from keyword import iskeyword
 from typing import Any
 
@@ -22,6 +22,7 @@ from ..executor.spec import (
     Lazy,
     NeedsInput,
     NodeSpec,
+    Raw,
     Services,
     Shown,
     object_info,
@@ -35,6 +36,7 @@ ALWAYS = float("nan")
 """Unequal to itself: what a class says that must run every time."""
 RUN = {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO", "unique_id": "UNIQUE_ID"}
 """Hidden inputs a Context is made of, under the names that packs use."""
+GRAPH = "DYNPROMPT"
 
 
 def _same(name: str) -> str:
@@ -51,7 +53,9 @@ class Around:
 
     context: what the function runs in, from hidden values: {"UNIQUE_ID": "3"}. scope: entered around every call.
     rename: the id outside of one of our node classes. category: where menus show a node. lay_out: the inputs that are
-    declared in the place of one; they must be among those it stands for.
+    declared in the place of one; they must be among those it stands for. graph: what a node gets for DYNPROMPT.
+    grown: an expansion as the executor there takes it, by the id of the node that turns into it. kept: inputs that only
+    expansions give, by node id.
     """
 
     border: Border
@@ -61,6 +65,9 @@ class Around:
     rename: Callable[[str], str] = _same
     category: Callable[[NodeSpec], str] = lambda spec: spec.category
     lay_out: Callable[[Input], Iterable[Input]] = _itself
+    graph: Callable[[Any], Any] = lambda prompt: prompt
+    grown: Callable[[Expand, str], Expand] = lambda expand, id: expand
+    kept: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def classic_class(
@@ -119,10 +126,18 @@ class Face:
 
     @property
     def hidden(self) -> dict[str, str]:
-        """Name -> what it is filled with. An output node is told the whole run, for the files it writes."""
+        """Name -> what it is filled with. An output node is told the whole run, for the files it writes.
+
+        A node that looks at the graph is told which one it is.
+        """
         taken = {i.name for i in self.spec.inputs} | set(self.spec.hidden)
-        run = {name: what for name, what in RUN.items() if name not in taken} if self.spec.context else {}
-        return {**self.spec.hidden, **(run if self.spec.output else {})}
+        told = RUN if self.spec.output else {"unique_id": RUN["unique_id"]} if self._grows else {}
+        run = {name: what for name, what in told.items() if name not in taken} if self.spec.context else {}
+        return {**self.spec.hidden, **run}
+
+    @property
+    def _grows(self) -> bool:
+        return GRAPH in self.spec.hidden.values()
 
     def input_types(self) -> dict[str, dict[str, Any]]:
         declared = tuple(one for port in self.spec.inputs for one in self.around.lay_out(port))
@@ -133,7 +148,8 @@ class Face:
         }
         if not said["optional"]:
             del said["optional"]
-        return said | ({"hidden": self.hidden} if self.hidden else {})
+        hidden: dict[str, Any] = {**self.hidden} | {name: ("*", {}) for name in self.around.kept.get(self.spec.id, ())}
+        return said | ({"hidden": hidden} if hidden else {})
 
     def signature(self, names: Sequence[str], first: str, more: bool = False) -> inspect.Signature:
         """Of a method. Names that Python cannot spell are taken as further keywords."""
@@ -181,14 +197,15 @@ class Face:
     def _method(self) -> Callable[..., Any]:
         def call(self_: Any, *values: Any, **given: Any) -> Any:
             with self.around.scope():
-                return self.results(self.spec.function(**self.arguments(values, given)))
+                return self.results(self.spec.function(**self.arguments(values, given)), self._id(given))
 
         return call
 
     def _async_method(self) -> Callable[..., Any]:
         async def call(self_: Any, *values: Any, **given: Any) -> Any:
             with self.around.scope():
-                return self.results(await self.spec.function(**self.arguments(values, given)))
+                made = await self.spec.function(**self.arguments(values, given))
+                return self.results(made, self._id(given))
 
         return call
 
@@ -221,6 +238,8 @@ class Face:
                 raise TypeError(f"{where} got {name} twice")
             left[name] = value
         hidden = {what: self._hidden(left.pop(name, None)) for name, what in self.hidden.items()}
+        if self._grows:
+            hidden[GRAPH] = self.around.graph(hidden[GRAPH])
         out: dict[str, Any] = {param: hidden[what] for param, what in spec.hidden.items()}
         if spec.context is not None:
             run = {what: self._hidden(left.pop(name, None)) for name, what in RUN.items() if spec.input(name) is None}
@@ -247,11 +266,16 @@ class Face:
         inward = self.around.border.inward
         return regroup(spec.dynamic, out) | {name: inward(value) for name, value in left.items()}
 
+    def _id(self, given: Mapping[str, Any]) -> str:
+        return str(self._hidden(given.get("unique_id")) or "")
+
     def _hidden(self, value: Any) -> Any:
         """Nodes that take lists are given everything in lists."""
         return value[0] if self.spec.input_is_list and isinstance(value, list) and value else value
 
     def _argument(self, port: Input, value: Any) -> Any:
+        if port.raw_link:
+            return Raw.of(value)
         inward = self.around.border.inward
         if self.spec.input_is_list:
             values = value if isinstance(value, list | tuple) else [value]
@@ -272,8 +296,8 @@ class Face:
 
     # --- results -------------------------------------------------------------------------------------------
 
-    def results(self, result: Any) -> Any:
-        """What the function gave, in the ecosystem's form."""
+    def results(self, result: Any, id: str) -> Any:
+        """What the function gave, in the ecosystem's form. id: of the node, where it is told."""
         outward = self.around.border.outward
         count = len(self.spec.outputs)
         if isinstance(result, Blocker):
@@ -282,6 +306,7 @@ class Face:
             values = result.result or (None,) * count
             return {"ui": dict(result.ui)} | ({"result": tuple(map(outward, values))} if count else {})
         if isinstance(result, Expand):
+            result = self.around.grown(result, id)
             ui = {"ui": dict(result.ui)} if result.ui else {}
             return {"expand": self._grown(result.nodes), "result": tuple(map(outward, result.result)), **ui}
         if not self.spec.packed:

@@ -1,10 +1,9 @@
 """This package as a node pack of ComfyUI: which of our nodes it offers there, under which names, and between which
 sockets.
 
-The rule: every node is offered that can do there what it says. Those that take a model only to choose noise levels,
+Every node is offered. Those that take a model only to choose noise levels,
 samplers or guidance work on the host's models and on ours. Those that read weights, texts or pictures with our own
-networks, or reach into one, work on what our own loaders give, under sockets of their own. Left out is only what
-belongs to one executor.
+networks, or reach into one, work on what our own loaders give, under sockets of their own.
 """
 
 from __future__ import annotations
@@ -18,16 +17,17 @@ from ..executor.spec import NodeSpec, spec_of
 from ..nodes.catalog import PREFIX, catalogue, outside
 from .classes import Around, classic_class
 from .inside.around import Inside, told
+from .inside.growth import KEPT, AsItIs, Gathered, graph_of, in_one_piece
 from .inside.rows import inside_border
 from .inside.sockets import ANYTHING, laid_out, with_sockets
 
 EITHER = {**ANYTHING, "MODEL": "MODEL,CARRARA_MODEL"}
-OURS = ("MODEL", "CLIP", "VAE", "CONTROL_NET")
+OURS = ("MODEL", "CLIP", "VAE", "CONTROL_NET", "UPSCALE_MODEL", "CLIP_VISION", "CLIP_VISION_OUTPUT")
 OWN = {**ANYTHING, **{kind: f"CARRARA_{kind}" for kind in OURS}}
 NETWORKS = frozenset(
     {
-        "attention", "controlnet", "loaders", "lora", "model_sampling", "skip_layers", "unet_denoise", "unet_patches",
-        "vae",
+        "attention", "controlnet", "loaders", "lora", "merging", "model_sampling", "reuse", "skip_layers",
+        "unet_denoise", "unet_patches", "vae",
     }
 )  # fmt: skip
 """Modules whose nodes reach into networks."""
@@ -61,16 +61,9 @@ def offered() -> tuple[Offer, ...]:
     specs = [spec_of(run_workflow), *catalogue().specs()]
     bridge = spec_of(vae_for_other_nodes)
     return (
-        *(_offer(spec) for spec in specs if not left_out(spec)),
+        *map(_offer, specs),
         Offer(outside(bridge.id), _named(bridge, ANYTHING), "Carrara's own models", ANYTHING),
     )
-
-
-def left_out(spec: NodeSpec) -> str:
-    """Why a node is not offered; empty for those that are."""
-    if spec.id.startswith("Loop"):
-        return "loops are unrolled by Carrara's executor; run a workflow that has them with Run Workflow"
-    return ""
 
 
 def _offer(spec: NodeSpec) -> Offer:
@@ -96,10 +89,14 @@ def _named(spec: NodeSpec, sockets: Mapping[str, str]) -> NodeSpec:
 def mappings(make: Callable[..., Any]) -> tuple[dict[str, type], dict[str, str]]:
     """Classes and display names by id, as a host wants them. make: an engine, from keyword arguments."""
     world = Inside(make)
-    around = Around(inside_border(), lambda: world, world.context, told, rename=outside, category=category)
+    around = Around(
+        inside_border(), lambda: world, world.context, told, category=category, graph=graph_of, grown=in_one_piece,
+        rename=lambda id: str(id) if isinstance(id, AsItIs) else outside(id), kept=KEPT,
+    )  # fmt: skip
     offers = offered()
     classes = {
         one.id: classic_class(one.spec, replace(around, lay_out=partial(laid_out, sockets=one.sockets)), name=one.id)
         for one in offers
     }
-    return classes, {one.id: one.spec.title for one in offers}
+    titles = {one.id: one.spec.title for one in offers}
+    return {**classes, Gathered.ID: Gathered}, {**titles, Gathered.ID: Gathered.TITLE}

@@ -43,6 +43,7 @@ def laid_out(port: Input, sockets: Mapping[str, str]) -> Iterator[Input]:
     """A dynamic input as the plain ones it may stand for: a host's classic kind of class knows no others.
 
     Of a growing one the first few; of a choice that brings inputs those of all its choices, each with its default.
+    One that is given as a link is called lazy too: else the host would work out what it leads to.
     """
     if port.grow is not None:
         for index, member in enumerate(port.grow.members[:SHOWN]):
@@ -53,4 +54,4 @@ def laid_out(port: Input, sockets: Mapping[str, str]) -> Iterator[Input]:
         for one in brought.values():
             yield from laid_out(replace(one, required=False), sockets)
     else:
-        yield socketed(port, sockets)
+        yield replace(socketed(port, sockets), lazy=port.lazy or port.raw_link)

@@ -138,7 +138,7 @@ def arguments(spec: NodeSpec, values: dict[str, Any], ctx: Context) -> dict[str,
                 if port.type == "INT,FLOAT"
                 else values["IMAGE"]
                 if port.type in ("*", "COMFY_MATCHTYPE_V3")
-                else values[port.type]
+                else values.get(port.type, values["MODEL"])  # refused by the function, and so by the class
             )
         out[port.param] = [value] if port.is_list else value
     if "width" in out and "height" in out and "batch_size" in out:

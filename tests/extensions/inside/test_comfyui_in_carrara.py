@@ -33,7 +33,8 @@ def test_our_own_folder_is_a_pack_like_any_other(tiny: Path, tmp_path: Path) -> 
         [tiny], custom_nodes=[tmp_path / "custom_nodes"], output_dir=tmp_path / "out", cache="off", device="cpu"
     ) as engine:
         (pack,) = engine.packs
-        more = {"CarraraRunWorkflow", "CarraraVAEForOtherNodes"}  # all others are known here by those ids
+        # All others are known here by those ids.
+        more = {"CarraraRunWorkflow", "CarraraVAEForOtherNodes", "CarraraGathered"}
         assert pack.reason == "" and {spec.id for spec in pack.nodes} == more
         theirs, ours = engine.run(graph("Carrara")), engine.run(graph(""))
         assert torch.equal(theirs.values["5"][0], ours.values["5"][0])

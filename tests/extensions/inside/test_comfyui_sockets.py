@@ -39,6 +39,24 @@ def test_values_of_any_type_are_chosen_and_listed(world: Any, source: dict[str, 
     assert world.execution.execute(prompt, "5") == [[2]]
 
 
+SHARED = {
+    "INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "IMAGE", "MASK", "LATENT", "CONDITIONING", "SIGMAS", "SAMPLER",
+    "GUIDER", "NOISE", "LATENT_OPERATION", "HOOKS", "MODEL", "VAE", "*",
+}  # fmt: skip
+"""What both sides know, and what crosses the border into the other's form."""
+
+
+def test_every_other_socket_is_one_of_our_own(world: Any) -> None:
+    """A value that the host would take for its own, and could do nothing with, must have another socket."""
+    own = {"LOOP", "ACCUMULATED"}
+    for id, kind in world.nodes.NODE_CLASS_MAPPINGS.items():
+        types = [type for type, _, _ in world.execution.ports(kind).values() if isinstance(type, str)]
+        for type in ",".join([*types, *kind.RETURN_TYPES]).split(","):
+            assert type in SHARED | own or type.startswith("CARRARA_"), (id, type)
+        given = {type for type in kind.RETURN_TYPES if type == "VAE"}
+        assert not given or id == "CarraraVAEForOtherNodes"
+
+
 def test_links_of_the_wrong_type_are_refused(world: Any) -> None:
     prompt = {"1": LATENT, "2": node("ImageInvert", image=["1", 0])}
     assert world.execution.faults(prompt) == ["2.image takes IMAGE, not LATENT"]

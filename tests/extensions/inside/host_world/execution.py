@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from comfy_execution.graph import ExecutionBlocker
+from comfy_execution.graph import DynamicPrompt, ExecutionBlocker
 
 import nodes
 
@@ -53,36 +53,66 @@ def execute(prompt: dict[str, Any], target: str) -> list[list[Any]]:
     """The outputs of one node, each a list. Raises ValueError for a prompt with faults."""
     if faults(prompt):
         raise ValueError("; ".join(faults(prompt)))
-    return _node(prompt, target, {})
+    return Run(DynamicPrompt(prompt)).node(target)
 
 
-def _node(prompt: dict[str, Any], id: str, done: dict[str, list[list[Any]]]) -> list[list[Any]]:
-    if id in done:
-        return done[id]
-    kind = nodes.NODE_CLASS_MAPPINGS[prompt[id]["class_type"]]
-    declared, given = ports(kind), prompt[id]["inputs"]
-    lazy = {name for name, (_, options, _) in declared.items() if options.get("lazy") and is_link(given.get(name))}
-    values = {name: _value(prompt, value, done) for name, value in given.items() if name not in lazy}
-    if lazy:
-        first = {name: held[0] for name, held in values.items()} | dict.fromkeys(lazy)
-        wanted = kind().check_lazy_status(**first)
-        values |= {name: _value(prompt, given[name], done) if name in wanted else [None] for name in lazy}
-    whole = getattr(kind, "INPUT_IS_LIST", False)
-    rows = [values] if whole else _rows(values)
-    spread = getattr(kind, "OUTPUT_IS_LIST", (False,) * len(kind.RETURN_TYPES))
-    outputs: list[list[Any]] = [[] for _ in kind.RETURN_TYPES]
-    for row in rows:
-        blocked = next((v for v in row.values() if isinstance(v, ExecutionBlocker)), None)
-        made = (blocked,) * len(outputs) if blocked is not None else getattr(kind(), kind.FUNCTION)(**row)
-        made = made.get("result", ()) if isinstance(made, dict) else made
-        for held, value, many in zip(outputs, made, spread, strict=True):
-            held += value if many and blocked is None else [value]
-    done[id] = outputs
-    return outputs
+class Run:
+    """done: outputs by node."""
 
+    def __init__(self, prompt: DynamicPrompt) -> None:
+        self.prompt = prompt
+        self.done: dict[str, list[list[Any]]] = {}
 
-def _value(prompt: dict[str, Any], value: Any, done: dict[str, list[list[Any]]]) -> list[Any]:
-    return _node(prompt, value[0], done)[value[1]] if is_link(value) else [value]
+    def node(self, id: str) -> list[list[Any]]:
+        if id not in self.done:
+            self.done[id] = self._made(id, nodes.NODE_CLASS_MAPPINGS[self.prompt.get_node(id)["class_type"]])
+        return self.done[id]
+
+    def _made(self, id: str, kind: Any) -> list[list[Any]]:
+        values = self._inputs(id, kind)
+        rows = [values] if getattr(kind, "INPUT_IS_LIST", False) else _rows(values)
+        spread = getattr(kind, "OUTPUT_IS_LIST", (False,) * len(kind.RETURN_TYPES))
+        outputs: list[list[Any]] = [[] for _ in kind.RETURN_TYPES]
+        for row in rows:
+            blocked = next((v for v in row.values() if isinstance(v, ExecutionBlocker)), None)
+            made = (blocked,) * len(outputs) if blocked is not None else getattr(kind(), kind.FUNCTION)(**row)
+            if isinstance(made, dict):
+                made = self._grown(id, made) if "expand" in made else made.get("result", ())
+            for held, value, many in zip(outputs, made, spread, strict=True):
+                held += value if many and not isinstance(value, ExecutionBlocker) else [value]
+        return outputs
+
+    def _grown(self, id: str, made: dict[str, Any]) -> list[Any]:
+        """Of a result that is a link, every single value comes in its place: one that led to a list would shift the
+        others."""
+        for new, entry in made["expand"].items():
+            self.prompt.add_ephemeral_node(new, entry, id, entry.get("override_display_id", id))
+        found: list[Any] = []
+        for value in made["result"]:
+            found += self._value(value) if is_link(value) else [value]
+        return found
+
+    def _inputs(self, id: str, kind: Any) -> dict[str, list[Any]]:
+        given, declared = self.prompt.get_node(id)["inputs"], ports(kind)
+        hidden = kind.INPUT_TYPES().get("hidden", {})
+        raw = {name for name, (_, options, _) in declared.items() if options.get("rawLink")}
+        lazy = {name for name, (_, options, _) in declared.items() if options.get("lazy")} - raw
+        lazy = {name for name in lazy if is_link(given.get(name))}
+        values = {}
+        for name, value in given.items():
+            if is_link(value) and name not in raw:
+                values[name] = [None] if name in lazy else self._value(value)
+            elif name in declared or name in hidden:  # the host hands on no others
+                values[name] = [value]
+        told = {"DYNPROMPT": self.prompt, "PROMPT": self.prompt.original_prompt, "UNIQUE_ID": id, "EXTRA_PNGINFO": None}
+        values |= {name: [told[what]] for name, what in hidden.items() if isinstance(what, str)}
+        if hasattr(kind, "check_lazy_status"):
+            wanted = kind().check_lazy_status(**{name: held[0] for name, held in values.items()})
+            values |= {name: self._value(given[name]) for name in wanted if name in lazy}
+        return values
+
+    def _value(self, value: Any) -> list[Any]:
+        return self.node(value[0])[value[1]]
 
 
 def _rows(values: dict[str, list[Any]]) -> list[dict[str, Any]]:
