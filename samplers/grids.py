@@ -9,7 +9,6 @@ from .integrate import Grid
 from .path import Path
 from .schedules import karras_between
 
-
 NEAR_ZERO = 0.001
 
 
@@ -52,41 +51,5 @@ def restarting(low: float = 0.1, high: float = 2.0, times: int = 1) -> Grid:
             return sigmas
         down = karras_between(above[-1], top, max(len(sigmas) // 4, 2) + 1)[:-2]
         return (*above, *((*down, above[-1]) * times), *sigmas[len(above) :])
-
-    return grid
-
-
-def around_data(scale: float = 1.0, crowding: float = 4.0, centre: float = 0.8, width: float = 1.5) -> Grid:
-    """As many steps as asked, crowded where noise is about half as strong as the data.
-
-    The density over lambda is 1 + crowding / cosh^2((lambda - lambda_0) / width) with lambda_0 = centre - log(scale):
-    outside that range estimates hardly change. Both ends stay; before a final 0 comes a level of about scale / 20.
-    """
-
-    def grid(sigmas: tuple[float, ...], path: Path) -> tuple[float, ...]:
-        count = len(sigmas) - 1
-        lands = sigmas[-1] <= 0
-        if count < 2:
-            return sigmas
-        middle = centre - math.log(scale)
-        # Above fifteen deviations of noise nothing happens: a straight path's infinite stretch there is one step.
-        first = max(path.lam(sigmas[0]), -math.log(15.0 * scale))
-        last = -math.log(0.05 * scale * (1 + (8 / count) ** 2)) if lands else path.lam(sigmas[-1])
-        if first >= last:
-            return sigmas
-
-        def place(lam: float) -> float:
-            return lam + crowding * width * math.tanh((lam - middle) / width)
-
-        inner = count - 1 if lands else count
-        levels = []
-        for k in range(1, inner + 1):
-            goal = place(first) + (place(last) - place(first)) * k / inner
-            low, high = first, last
-            for _ in range(60):
-                half = (low + high) / 2
-                low, high = (half, high) if place(half) < goal else (low, half)
-            levels.append(path.sigma_of(high))
-        return (sigmas[0], *levels, 0.0) if lands else (sigmas[0], *levels[:-1], sigmas[-1])
 
     return grid
