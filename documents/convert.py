@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from .drawing import is_drawing
 from .frames import Frame, unfold
 from .groups import ungroup
 from .jsontext import write_json
-from .links import DRAWING, Literal, Resolver, Source
+from .links import Literal, Resolver, Source
 from .promote import Promotion
 from .signatures import ABSENT, Signatures
 from .texts import Chooser, choose, fill_tokens, has_choices
@@ -69,7 +70,7 @@ class Converter:
     def _running(self) -> Iterator[tuple[Frame, UiNode]]:
         for frame in self._frames:
             for node in frame.scope.nodes.values():
-                if node.type in self._document.definitions or node.type in DRAWING:
+                if node.type in self._document.definitions or is_drawing(node.type, self._signatures):
                     continue
                 if node.mode not in (MUTED, BYPASSED):
                     yield frame, node

@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ..errors import DocumentError
+from .drawing import PRIMITIVE, Passages, is_drawing
 from .frames import Frame
 from .promote import Promotion
 from .signatures import ABSENT, Signatures
 from .ui import BYPASSED, INPUT_NODE, MUTED, UiDocument, UiNode
-
-REROUTE, PRIMITIVE = "Reroute", "PrimitiveNode"
-DRAWING = frozenset({"Note", "MarkdownNote", REROUTE, PRIMITIVE})
-"""Node types that exist in the editor alone."""
 
 
 class Source(NamedTuple):
@@ -43,6 +40,7 @@ class Resolver:
         self._definitions = document.definitions
         self._signatures = signatures
         self._promotion = promotion
+        self._passages = Passages()
         self._known: dict[tuple[int, str | None], Any] = {}
 
     def resolve(self, frame: Frame, node: UiNode, slot: int) -> Found:
@@ -96,9 +94,9 @@ class Resolver:
         node = frame.scope.nodes.get(link.source)
         if node is None:
             return None
-        if node.type == REROUTE:
-            return frame, node.inputs[0].link if node.inputs else None
-        if node.mode == MUTED or node.type in DRAWING:
+        if is_drawing(node.type, self._signatures):
+            return self._passages.into(frame, node, link.source_slot)
+        if node.mode == MUTED:
             return None
         if node.mode == BYPASSED:
             return frame, self._passage(node, link.source_slot)

@@ -17,7 +17,7 @@ import pytest
 from compare import differences, is_link
 
 from carrara.documents.convert import ui_to_prompt
-from carrara.documents.links import DRAWING
+from carrara.documents.drawing import CORE
 from carrara.documents.read import read
 from carrara.documents.signatures import Signatures
 from carrara.documents.write import api_text
@@ -85,7 +85,7 @@ def test_all_templates_are_sound(templates: Path, info: dict[str, Any]) -> None:
             if signature is not None:
                 wanted = [w.name for w in signature.widgets if w.exported]
                 faults += [f"{where} lacks {name}" for name in wanted if name not in node["inputs"]]
-            if node["class_type"] in DRAWING:
+            if node["class_type"] in CORE:
                 faults.append(f"{where} is only drawn")
         document = read(path, signatures)
         assert document.form == "ui" and set(document.graph) == set(prompt)
