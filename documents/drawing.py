@@ -48,7 +48,8 @@ class Passages:
 
     def _found(self, frame: Frame, getter: UiNode, slot: int) -> tuple[Frame, str | None] | None:
         """A name is looked for in the graph itself, then in those around it."""
-        name, around = _name(getter), frame
+        name = _name(getter)
+        around: Frame | None = frame
         while name is not None and around is not None:
             setter = self._setters(around.scope).get((SETTERS[getter.type], name))
             if setter is not None:
