@@ -1,6 +1,6 @@
 """Skip-layer guidance: push away from what a transformer makes without some of its layers (after Hyung et al. 2024,
-arXiv:2411.18664). The push itself is `samplers.guides_more.away_from`. U-Nets have no such layers, so each node refuses
-them."""
+arXiv:2411.18664). U-Nets, the only networks here, have no such layers: nothing is skipped, the push is 0, and known
+workflows run with the same result."""
 
 from __future__ import annotations
 
@@ -20,14 +20,13 @@ FROM = "From this share of the run."
 UNTIL = "Until this share of the run."
 
 
-def without_layers(model: Model, *layers: str) -> Model:
-    """The model as it is where no layer is named. Raises Unsupported."""
-    named = [int(number) for text in layers for number in re.findall(r"\d+", text)]
-    if not named:
+def unet(model: Model) -> Model:
+    """The model as it is. Raises Unsupported for a network that others lead: it may be a transformer."""
+    if model.steered is None:
         return model
     raise Unsupported(
-        "layers can be skipped in transformers only, and this model is a U-Net", got=f"layers {named}",
-        expected="no layers", remedy="Take the node out, or use PerturbedAttentionGuidance, which U-Nets know.",
+        "layers of a network that another program runs cannot be skipped from here", got="a model of another program",
+        expected="a model of a loader here", remedy="Use that program's own node, or take this one out.",
     )  # fmt: skip
 
 
@@ -39,8 +38,8 @@ def skip_layer_guidance_sd3(
     start_percent: Annotated[float, SHARE, FROM] = 0.01,
     end_percent: Annotated[float, SHARE, UNTIL] = 0.15,
 ) -> Model:
-    """Push away from what the model makes without some of its joint layers."""
-    return without_layers(model, layers)
+    """Push away from what the model makes without some of its joint layers. U-Nets have none and stay as they are."""
+    return unet(model)
 
 
 @node("SkipLayerGuidanceDiT", category=CATEGORY, experimental=True)
@@ -55,8 +54,14 @@ def skip_layer_guidance_dit(
         float, Range(0.0, 10.0, step=0.01), "Share by which the result gets the positive estimate's deviation."
     ] = 0.0,
 ) -> Model:
-    """Push away from what a transformer makes without some of its layers."""
-    return without_layers(model, double_layers, single_layers)
+    """Push away from what a transformer makes without some of its layers. On U-Nets only the rescaling acts."""
+    if scale <= 0 or rescaling_scale == 0 or not re.search(r"\d", double_layers + single_layers):
+        return unet(model)
+    from ..models.looks import followed
+    from ..samplers.guides_more import Deviation
+
+    level = unet(model).sampling.levels.percent_to_sigma
+    return followed(model, Deviation(rescaling_scale, level(end_percent), level(start_percent)))
 
 
 @node("SkipLayerGuidanceDiTSimple", category=CATEGORY, experimental=True)
@@ -67,5 +72,5 @@ def skip_layer_guidance_dit_simple(
     start_percent: Annotated[float, SHARE, FROM] = 0.0,
     end_percent: Annotated[float, SHARE, UNTIL] = 1.0,
 ) -> Model:
-    """Leave layers out of the negative side only."""
-    return without_layers(model, double_layers, single_layers)
+    """Leave layers out of the negative side only. U-Nets have none and stay as they are."""
+    return unet(model)

@@ -200,6 +200,23 @@ class DynamicThreshold:
         return follow
 
 
+@dataclass(frozen=True)
+class Deviation:
+    """Give the result, by `share`, the deviation of the positive estimate, between two levels. Over the batch."""
+
+    share: float
+    low: float = 0.0
+    high: float = math.inf
+
+    def start(self, scale: float) -> ChangeResult:
+        def follow(x: Tensor, found: Estimates, sigma: float) -> Tensor:
+            if not self.low <= sigma <= self.high:
+                return found.guided
+            return away_from(found.guided, found.cond, found.cond, 0.0, self.share)
+
+        return follow
+
+
 def perp_neg(cond: Tensor, uncond: Tensor, empty: Tensor, scale: float, negative_scale: float) -> Tensor:
     """Only that part of the negative prompt that does not oppose the positive one: Armandpour et al. 2023,
     arXiv:2304.04968, eq. 6. `empty`: the estimate of the empty prompt. One projection for the whole batch."""

@@ -256,11 +256,21 @@ def test_pushing_away_may_keep_the_deviation():
 
 def test_layers_of_a_unet_are_not_skipped(sides):
     model = sides[0]
-    assert skip_layers.skip_layer_guidance_dit(model, "", " ,") is model
-    for refuse in (skip_layers.skip_layer_guidance_sd3, skip_layers.skip_layer_guidance_dit,
-                   skip_layers.skip_layer_guidance_dit_simple):  # fmt: skip
-        with pytest.raises(Unsupported, match="U-Net"):
-            refuse(model)
+    nodes = (skip_layers.skip_layer_guidance_sd3, skip_layers.skip_layer_guidance_dit,
+             skip_layers.skip_layer_guidance_dit_simple)  # fmt: skip
+    for same in nodes:
+        assert same(model) is model
+        with pytest.raises(Unsupported, match="another program"):
+            same(model.but(steered=object()))
+
+
+def test_skipping_layers_may_rescale_a_unet_between_two_levels(sides, ask):
+    plain = ask(sides[0])
+    within = ask(skip_layers.skip_layer_guidance_dit(sides[0], start_percent=0.0, end_percent=1.0, rescaling_scale=0.5))
+    without = ask(skip_layers.skip_layer_guidance_dit(sides[0], end_percent=0.01, rescaling_scale=0.5))
+    assert torch.equal(without.guided, plain.guided)
+    factor = 0.5 * float(plain.cond.std() / plain.guided.std()) + 0.5
+    assert torch.allclose(within.guided, plain.guided * factor, atol=1e-4)
 
 
 def test_gradual_masks_open_as_the_run_goes_on():
