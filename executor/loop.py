@@ -260,7 +260,8 @@ class Run:
             executor = self.executor
             executor.cache.put(key, entry, self.owner(id) if self.made else None)
             worth = twins or spec.output or seconds >= executor.store_seconds
-            if executor.store is not None and worth and id not in self.keys.brief:
+            stands = (not spec.acts or done.files) and id not in self.keys.brief
+            if executor.store is not None and worth and stands:
                 executor.store.put(key, entry)
         if twins is not None or self.waiting.uses.get(id):
             self.values[id] = done.values

@@ -76,6 +76,7 @@ def spec_of(id: str, kind: type, origin: Origin, title: str | None = None) -> No
         input_is_list=as_lists,
         is_async=is_async,
         idempotent=not getattr(kind, "NOT_IDEMPOTENT", False),
+        acts=getattr(kind, "OUTPUT_NODE", False) is True,
         validate=_hook(kind, "VALIDATE_INPUTS", caller),
         reads=_hook(kind, "IS_CHANGED", caller),
         needs=Hook(caller.needs, frozenset(), True, classic=True) if lazy else None,

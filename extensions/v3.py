@@ -124,6 +124,7 @@ def spec_of(
         input_is_list=schema.is_input_list,
         is_async=is_async,
         idempotent=not schema.not_idempotent,
+        acts=schema.is_output_node,
         validate=_hook(kind, "validate_inputs", caller),
         reads=_hook(kind, "fingerprint_inputs", caller),
         needs=_needs(kind, caller) if _any_lazy(inputs) else None,
