@@ -31,7 +31,7 @@ from .ports import (
 )
 
 SCALARS: Mapping[type, str] = {int: "INT", float: "FLOAT", str: "STRING", bool: "BOOLEAN"}
-WIDGETS = frozenset({"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"})
+WIDGETS = frozenset({"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "IMAGECOMPARE"})
 HIDDEN = frozenset({"UNIQUE_ID", "PROMPT", "EXTRA_PNGINFO", "DYNPROMPT", "AUTH_TOKEN_COMFY_ORG", "API_KEY_COMFY_ORG"})
 NONE = type(None)
 

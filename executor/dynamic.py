@@ -33,7 +33,8 @@ def autogrow(
 ) -> Input:
     """As many inputs like `member` as are linked: `prefix0`, `prefix1`, ..., or these `names`. more: of Input."""
     called = tuple(names) or tuple(f"{prefix}{i}" for i in range(max))
-    members = tuple(within(name, replace(member, name=one, param=one)) for one in called[:MOST])
+    first = within(name, member)
+    members = tuple(replace(first, name=f"{name}.{one}", param=f"{name}.{one}") for one in called[:MOST])
     return Input(**{"param": name, **more}, name=name, type=AUTOGROW, grow=Grow(member, members, min, prefix))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ..errors import CarraraError, Cycle, UnknownNode
@@ -27,11 +27,13 @@ def as_link(value: Any, *known: Mapping[str, Any]) -> Link | None:
     return Link(node, int(slot))
 
 
-def graft(expand: Expand, catalogue: Catalog, known: Mapping[str, Bound]) -> dict[str, Bound]:
-    """Bind the new nodes, in order. Raises CarraraError, UnknownNode and Cycle."""
+def graft(
+    expand: Expand, catalogue: Catalog, known: Mapping[str, Bound], again: Collection[str] = ()
+) -> dict[str, Bound]:
+    """Bind the new nodes, in order. again: known ids that it may use. Raises CarraraError, UnknownNode and Cycle."""
     made: dict[str, Bound] = {}
     for id, entry in expand.nodes.items():
-        if id in known:
+        if id in known and id not in again:
             raise CarraraError(
                 "an expansion uses an id that is taken", got=id, remedy="Begin it with the node's own id."
             )

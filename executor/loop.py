@@ -287,18 +287,27 @@ class Run:
     # --- expansion -----------------------------------------------------------------------------------------
 
     def grow(self, id: str, grown: Grown) -> None:
-        """Take the new nodes in; the node itself waits for what its results link to."""
+        """Take the new nodes in; the node itself waits for what its results link to.
+
+        A node runs again if it is needed once more after its values were freed. Then it makes its nodes anew.
+        """
         outputs: list[str] = []
+        lineage = self.report.lineage
+        again = lineage.children(id) if id in self.planner.ran else set[str]()
         for result in grown.results:
             if type(result) is not Expand:
                 continue
-            made = graft(result, self.executor.catalogue, self.nodes)
+            made = graft(result, self.executor.catalogue, self.nodes, again)
+            again -= made.keys()
             for new, bound in made.items():
+                if new in self.planner.todo:  # of the time before, and not done yet
+                    continue
                 entry = result.nodes[new]
-                self.place[new] = len(self.place)
+                self.place.setdefault(new, len(self.place))
                 self.nodes[new] = bound
                 self.made[new] = entry
-                self.report.lineage.add(new, id, entry.get("override_display_id"))
+                lineage.add(new, id, entry.get("override_display_id"))
+                self.planner.forget(new)
                 self.keys.add(new, bound)
                 if bound.spec.output:
                     outputs.append(new)

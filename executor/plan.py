@@ -64,6 +64,13 @@ class Planner:
                     self._followers[id] = leader
                     self.reasons[id] = f"node {leader} is the same and stands for it"
 
+    def forget(self, id: str) -> None:
+        """A node is made anew: what was known of it holds no longer."""
+        self._followers.pop(id, None)
+        self.hits.pop(id, None)
+        self.kept.discard(id)
+        self.ran.discard(id)
+
     def need(self, ids: Iterable[str], have: Mapping[str, object]) -> list[str]:
         """Make these available: the nodes that must run for it and were not asked for before.
 

@@ -25,6 +25,9 @@ class Lineage:
         self.displays[id] = self.displays.get(shown, shown)
         self.reals[id] = self.reals.get(parent, parent)
 
+    def children(self, id: str) -> set[str]:
+        return {made for made, parent in self.parents.items() if parent == id}
+
     def display(self, id: str) -> str:
         return self.displays.get(id, id)
 

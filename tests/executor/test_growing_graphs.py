@@ -9,11 +9,11 @@ from executor_toys import CALLS, TOYS, api
 
 from carrara.errors import Cycle, NodeFailed, UnknownNode
 from carrara.executor import events
-from carrara.executor.cache import Bounded, LastRun
+from carrara.executor.cache import Bounded, LastRun, NoCache
 from carrara.executor.context import Context, Expand, Shown
 from carrara.executor.graph import Graph
 from carrara.executor.run import Executor
-from carrara.executor.spec import DynPrompt, Hidden, node
+from carrara.executor.spec import DynPrompt, Hidden, Lazy, node
 
 SEEN: dict[str, Any] = {}
 
@@ -87,7 +87,13 @@ def shower(value: int, ctx: Context) -> Expand | int:
     return Expand({mine: {"class_type": "Preview", "inputs": {"value": value}}}, (value,))
 
 
-NODES = TOYS.plus([look, inner, outer, tangle, again, preview, shower])
+@node("Later", category="test")
+def later(first: int, then: Lazy[int]) -> int:
+    """Looks at one thing after the other."""
+    return first + then.get()
+
+
+NODES = TOYS.plus([look, inner, outer, tangle, again, preview, shower, later])
 
 
 def run(targets: list[str] | None = None, sink: Any = None, engine: Executor | None = None, **nodes: Any) -> Any:
@@ -190,3 +196,18 @@ def test_an_output_that_need_not_run_is_told_of_wherever_it_was_made() -> None:
             if isinstance(e, events.NodeFinished | events.NodeCached) and e.ui is not None
         }
         assert told == {id: (id[0], None if id == "p" else id[0], id[0]) for id in showing}
+
+
+def test_a_node_that_is_needed_once_more_grows_once_more() -> None:
+    """Its values were freed when the last that was known to use them had them; a lazy input asks for them later."""
+    nodes = {
+        "x": ("Square", {"value": 3}),
+        "a": ("Add", {"a": ["x", 0], "b": 0}),
+        "m": ("Add", {"a": ["x", 0], "b": 100}),
+        "s": ("Later", {"first": ["a", 0], "then": ["m", 0]}),
+        "q": ("Preview", {"value": ["s", 0]}),
+    }
+    heard: list[Any] = []
+    result = run(None, heard.append, Executor(NODES, cache=NoCache()), **nodes)
+    assert result.status == "done" and result.ui["q"] == {"value": [112]}
+    assert [e.node for e in heard if isinstance(e, events.NodeFinished)].count("x") == 2
