@@ -94,9 +94,7 @@ def mappings(make: Callable[..., Any]) -> tuple[dict[str, type], dict[str, str]]
         rename=lambda id: str(id) if isinstance(id, AsItIs) else outside(id), kept=KEPT,
     )  # fmt: skip
     offers = offered()
-    classes = {
-        one.id: classic_class(one.spec, replace(around, lay_out=partial(laid_out, sockets=one.sockets)), name=one.id)
-        for one in offers
-    }
+    laid = {id(one): replace(around, lay_out=partial(laid_out, sockets=one)) for one in (ANYTHING, EITHER, OWN)}
+    classes = {one.id: classic_class(one.spec, laid[id(one.sockets)], name=one.id) for one in offers}
     titles = {one.id: one.spec.title for one in offers}
     return {**classes, Gathered.ID: Gathered}, {**titles, Gathered.ID: Gathered.TITLE}

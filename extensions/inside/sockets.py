@@ -26,17 +26,19 @@ ANYTHING: Mapping[str, str] = {"*": Everything("*")}
 def with_sockets(spec: NodeSpec, sockets: Mapping[str, str]) -> NodeSpec:
     """sockets: the host's names of ours, where they differ. Types that must match become all that they may be."""
     allowed = {port.match.template: port.match.allowed for port in spec.plain if port.match}
+    inputs = tuple(port if port.dynamic else socketed(port, sockets) for port in spec.inputs)
     outputs = []
     for port in spec.outputs:
         type = port.type if port.match is None else allowed.get(port.match, "*")
-        outputs.append(replace(port, type=sockets.get(type, type), match=None))
-    inputs = tuple(port if port.dynamic else socketed(port, sockets) for port in spec.inputs)
+        there = sockets.get(type, type)
+        outputs.append(port if there is port.type else replace(port, type=there, match=None))
     return replace(spec, inputs=inputs, outputs=tuple(outputs))
 
 
 def socketed(port: Input, sockets: Mapping[str, str]) -> Input:
     type = port.match.allowed if port.match else port.type
-    return replace(port, type=sockets.get(type, type), match=None)
+    there = sockets.get(type, type)
+    return port if there is port.type else replace(port, type=there, match=None)
 
 
 def laid_out(port: Input, sockets: Mapping[str, str]) -> Iterator[Input]:
@@ -54,4 +56,5 @@ def laid_out(port: Input, sockets: Mapping[str, str]) -> Iterator[Input]:
         for one in brought.values():
             yield from laid_out(replace(one, required=False), sockets)
     else:
-        yield replace(socketed(port, sockets), lazy=port.lazy or port.raw_link)
+        there = socketed(port, sockets)
+        yield replace(there, lazy=True) if port.raw_link else there
