@@ -100,13 +100,7 @@ def run(
     def ask(x: Tensor, sigma: float) -> Estimates:
         seen.clear()
         guided = model(x, level_tensor(sigma, x), **extra)
-        if not seen:
-            return Estimates(guided, guided, guided)
-        found = seen[0]
-        mask, kept = extra.get("denoise_mask"), getattr(model, "latent_image", None)
-        if mask is not None and kept is not None:
-            found = Estimates(*(estimate * mask + kept * (1.0 - mask) for estimate in found))
-        return found._replace(guided=guided)
+        return seen[0]._replace(guided=guided) if seen else Estimates(guided, guided, guided)
 
     def told(step: Step) -> None:
         if callback is not None:
