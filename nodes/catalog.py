@@ -17,6 +17,7 @@ def catalogue() -> Catalog:
     """The built-in catalogue. Reads declarations only: no torch, no files. Ids that files saved in a ComfyUI have for
     these nodes are understood too."""
     from . import (
+        arithmetic,
         attention,
         conditioning,
         controlnet,
@@ -94,6 +95,7 @@ def catalogue() -> Catalog:
         vision,
         masks,
         primitives,
+        arithmetic,
         logic,
         flow,
         lists,

@@ -119,6 +119,33 @@ def preview_image(images: Image, prompt: Prompt = None, extra_pnginfo: PngInfo =
     return _save_pngs(images, prefix, "temp", SHOWN_LEVEL, extra_pnginfo, ctx)
 
 
+class CompareView:
+    """The editor's slider between two pictures."""
+
+    socket = "IMAGECOMPARE"
+
+
+@node("ImageCompare", category="image", title="Image Compare", output=True, experimental=True)
+def image_compare(
+    image_a: Image | None = None,
+    image_b: Image | None = None,
+    compare_view: Annotated[CompareView | None, "Kept by the editor."] = None,
+    extra_pnginfo: PngInfo = None,
+    *,
+    ctx: Context,
+) -> Shown:
+    """Show two pictures under a slider; the files lie in the temp folder."""
+    del compare_view
+    shown: dict[str, Any] = {"a_images": (), "b_images": ()}
+    files: tuple[str, ...] = ()
+    for side, images in (("a", image_a), ("b", image_b)):
+        if images is not None and len(images):
+            prefix = f"comfy.compare.{side}_{ctx.service(Files).session}"
+            saved = _save_pngs(images, prefix, "temp", SHOWN_LEVEL, extra_pnginfo, ctx)
+            shown[f"{side}_images"], files = saved.ui["images"], (*files, *saved.files)
+    return Shown(ui=shown, files=files)
+
+
 @node("MaskPreview", category="mask", title="Preview Mask", output=True)
 def mask_preview(mask: Mask, prompt: Prompt = None, extra_pnginfo: PngInfo = None, *, ctx: Context) -> Shown:
     """Show masks as grey pictures."""

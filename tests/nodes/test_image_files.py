@@ -140,3 +140,11 @@ def test_what_is_no_latent_file_is_refused(ctx, content):
     (ctx.service(Files).input_dir / "bad.latent").write_bytes(content)
     with pytest.raises(InputError, match="no latent"):
         load_latent("bad.latent", ctx)
+
+
+def test_two_pictures_are_compared(ctx):
+    shown = nodes.image_compare(pictures(2), None, ctx=ctx)
+    assert [len(shown.ui[side]) for side in ("a_images", "b_images")] == [2, 0]
+    both = nodes.image_compare(pictures(1), pictures(1), {"before": "x"}, ctx=ctx)
+    assert {one["type"] for side in both.ui.values() for one in side} == {"temp"}
+    assert len(both.files) == 2
