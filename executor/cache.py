@@ -1,4 +1,4 @@
-"""Results kept in memory between runs: none, so many entries, so many bytes, or those of the last run."""
+"""Results kept in memory between runs: none, so many entries or bytes, those of the last run or of recent ones."""
 
 from __future__ import annotations
 
@@ -103,6 +103,50 @@ class LastRun:
         with self._lock:
             self._entries.clear()
             self._owners.clear()
+
+
+class ByGeneration:
+    """Keeps what recent runs used. When a run starts and there are more than `entries`, those of the oldest runs go.
+
+    They go a whole run at a time, and what the newest run uses stays, however much it is.
+    """
+
+    def __init__(self, entries: int) -> None:
+        self._most = entries
+        self._run = 0
+        self._entries: dict[bytes, Entry] = {}
+        self._used: dict[bytes, int] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def begin(self, keys: Keys, graph: Mapping[str, Classed]) -> None:
+        with self._lock:
+            self._run += 1
+            self._used.update((key, self._run) for key in keys.values() if key is not None and key in self._entries)
+            for run in sorted(set(self._used.values()) - {self._run}):
+                if len(self._entries) <= self._most:
+                    break
+                for key in [key for key, used in self._used.items() if used == run]:
+                    del self._entries[key], self._used[key]
+
+    def get(self, key: bytes) -> Entry | None:
+        with self._lock:
+            found = self._entries.get(key)
+            if found is not None:
+                self._used[key] = self._run
+            return found
+
+    def put(self, key: bytes, entry: Entry, owner: Owner | None = None) -> None:
+        with self._lock:
+            self._entries[key] = entry
+            self._used[key] = self._run
+
+    def clear(self) -> None:
+        with self._lock:
+            self._entries.clear()
+            self._used.clear()
 
 
 class WhileRoom:

@@ -19,7 +19,7 @@ from aiohttp import web
 
 from ..engine import Engine
 from ..errors import InputError, ServerError
-from ..executor.cache import Bounded, Cache, LastRun, NoCache, WhileRoom
+from ..executor.cache import ByGeneration, Cache, LastRun, NoCache, WhileRoom
 from ..models.preview import METHODS
 from ..models.services import read_yaml
 from .guard import Guard, loopback
@@ -96,7 +96,7 @@ def keeping(rule: str) -> Cache | None:
     name, _, amount = rule.partition(" ")
     try:
         if name == "lru" and int(amount) > 0:
-            return Bounded(entries=int(amount))
+            return ByGeneration(int(amount))
         if name == "ram" and float(amount) > 0:
             return WhileRoom(int(float(amount) * 2**30), lambda: memory()[1])
     except (ValueError, OverflowError):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import carrara.executor.cache as cache_module
-from carrara.executor.cache import Bounded, Entry, LastRun, NoCache, WhileRoom
+from carrara.executor.cache import Bounded, ByGeneration, Entry, LastRun, NoCache, WhileRoom
 from carrara.executor.graph import Node
 
 
@@ -90,3 +90,32 @@ def test_what_is_kept_while_there_is_room(monkeypatch: pytest.MonkeyPatch) -> No
     assert len(cache) == 6
     cache.clear()
     assert len(cache) == 0
+
+
+def test_generations_leave_whole_and_never_the_newest() -> None:
+    cache = ByGeneration(3)
+
+    def use(*names: str) -> None:
+        keys = {name: name.encode() for name in names}
+        cache.begin({**keys, "never": None}, {})
+        for key in keys.values():
+            if cache.get(key) is None:
+                cache.put(key, entry())
+
+    def kept() -> str:
+        return "".join(name for name in "abcdefgh" if name.encode() in cache._entries)
+
+    use("a", "b", "c", "d", "e")
+    assert kept() == "abcde"  # more than three, but of one run
+    use("a", "b", "c", "d", "e")
+    assert kept() == "abcde"
+    use("a", "f")
+    assert kept() == "af"
+    use("f", "g")
+    assert kept() == "afg"
+    use("h")
+    assert kept() == "afgh"  # three when the run began
+    use("h")
+    assert kept() == "fgh"
+    cache.clear()
+    assert len(cache) == 0 and cache.get(b"h") is None

@@ -19,7 +19,7 @@ import pytest
 from server_toys import SHOW, asynchronous, make
 
 from carrara.errors import GraphError, InputError, ServerError
-from carrara.executor.cache import Bounded, LastRun, NoCache, WhileRoom
+from carrara.executor.cache import ByGeneration, LastRun, NoCache, WhileRoom
 from carrara.server.client import Client
 from carrara.server.serve import keeping
 
@@ -183,7 +183,7 @@ async def test_the_client_tells_why_a_workflow_is_refused(tmp_path: Path) -> Non
 def test_what_stays_in_memory() -> None:
     assert keeping("") is None
     assert isinstance(keeping("classic"), LastRun) and isinstance(keeping("lru 0"), LastRun)
-    assert isinstance(keeping("lru 5"), Bounded) and isinstance(keeping("ram 0.5"), WhileRoom)
+    assert isinstance(keeping("lru 5"), ByGeneration) and isinstance(keeping("ram 0.5"), WhileRoom)
     assert isinstance(keeping("none"), NoCache)
     with pytest.raises(InputError):
         keeping("lru many")
