@@ -25,7 +25,7 @@ class Numbers(NamedTuple):
     whole: Annotated[int, Out("INT"), "Cut towards zero."]
 
 
-@node("ComfyMathExpression", category="logic", title="Math Expression")
+@node("ComfyMathExpression", category="logic", title="Math Expression", own=True)
 def math_expression(
     expression: Annotated[str, Text(multiline=True), "Python's operators, sum, min, max, round, sqrt, sin and more."],
     values: Annotated[dict[str, float | int | bool], Autogrow(min=1, names=tuple(ascii_lowercase))],
@@ -40,7 +40,7 @@ def math_expression(
     return Result(float(found), int(found), bool(found))
 
 
-@node("ComfyNumberConvert", category="logic", title="Number Convert")
+@node("ComfyNumberConvert", category="logic", title="Number Convert", own=True)
 def number_convert(value: int | float | str | bool) -> Numbers:
     """Read a number, a text or yes and no as a number."""
     try:

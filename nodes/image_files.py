@@ -125,7 +125,7 @@ class CompareView:
     socket = "IMAGECOMPARE"
 
 
-@node("ImageCompare", category="image", title="Image Compare", output=True, experimental=True)
+@node("ImageCompare", category="image", title="Image Compare", output=True, own=True, experimental=True)
 def image_compare(
     image_a: Image | None = None,
     image_b: Image | None = None,
