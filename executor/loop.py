@@ -52,7 +52,7 @@ class Run:
         self.nodes = checked.sound()
         self.place = {id: i for i, id in enumerate(self.nodes)}
         self.keys = Fingerprints(Context(services=executor.services), executor.salt, executor.output_salt)
-        self.planner = Planner(self.nodes, self.keys, executor.cache, executor.store)
+        self.planner = Planner(self.nodes, self.keys, executor.cache, executor.store, executor.acted)
         self.crew = Crew(executor.workers, executor.scope, executor.asyncs)
         self.report = Report(sink)
         self.made: dict[str, Any] = {}  # entries of expansions
@@ -107,6 +107,7 @@ class Run:
         finally:
             self.halt()
             self.crew.close()
+            self.planner.over()
             if self.report.later is not None:  # stopped by Ctrl-C before the plan was told
                 self.report.planned(self.planner, self.keep)
             self.flush()

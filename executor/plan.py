@@ -22,13 +22,28 @@ class Plan:
     reasons: Mapping[str, str]
 
 
+class Acted:
+    """The keys of nodes that are run for what they do and took part in the newest run."""
+
+    def __init__(self) -> None:
+        self._keys: frozenset[Key] = frozenset()
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._keys
+
+    def renew(self, keys: Iterable[Key | None]) -> None:
+        self._keys = frozenset(key for key in keys if key is not None)
+
+
 class Planner:
     """Knows of each node whether it is available, must run, or was not asked for yet.
 
     Nodes with equal keys are one node: the first met stands for all (`same`).
     """
 
-    def __init__(self, nodes: dict[str, Bound], keys: Fingerprints, cache: Cache, store: Store | None) -> None:
+    def __init__(
+        self, nodes: dict[str, Bound], keys: Fingerprints, cache: Cache, store: Store | None, acted: Acted
+    ) -> None:
         self.nodes = nodes
         self.todo: set[str] = set()
         self.hits: dict[str, Entry | Record] = {}
@@ -38,6 +53,7 @@ class Planner:
         self._keys = keys
         self._cache = cache
         self._store = store
+        self._acted = acted
         self._leaders: dict[Key, str] = {}
         self._followers: dict[str, str] = {}
         self._lazy: dict[NodeSpec, frozenset[str]] = {}
@@ -112,7 +128,7 @@ class Planner:
                 self.reasons[id] = f"runs: {self._keys.why.get(id, 'it has no fingerprint')}"
                 continue
             entry = self._cache.get(key)
-            if entry is not None and self._whole(id, entry):
+            if entry is not None and self._stands(id, key, entry) and self._whole(id, entry):
                 self.hits[id] = entry
                 self.kept.add(id)
                 self.reasons[id] = "cached in memory"
@@ -125,12 +141,19 @@ class Planner:
         found = {} if self._store is None or not sought else self._store.fetch(sought)
         for id, key in missing:
             record = found.get(key)
-            if record is not None and self._whole(id, record):
+            if record is not None and self._stands(id, key, record) and self._whole(id, record):
                 self.hits[id] = record
                 self.kept.add(id)
                 self.reasons[id] = "stored on disk"
             elif id not in self.reasons:
                 self.reasons[id] = "runs: no result is kept for these inputs"
+
+    def _stands(self, id: str, key: Key, found: Entry | Record) -> bool:
+        """Whether what the node did still holds: another run in between may have undone it."""
+        if not self.nodes[id].spec.acts or found.files or key in self._acted:
+            return True
+        self.reasons[id] = "runs: it is run for what it does, and was no part of the last run"
+        return False
 
     def _whole(self, id: str, found: Entry | Record) -> bool:
         """Whether the files that the result wrote are still there."""
@@ -161,6 +184,11 @@ class Planner:
     def finished(self, id: str) -> None:
         self.todo.discard(id)
         self.ran.add(id)
+
+    def over(self) -> None:
+        """The run ends: what acted in it is what acted last."""
+        there = self.kept | self.ran
+        self._acted.renew(self._keys.keys[id] for id, bound in self.nodes.items() if bound.spec.acts and id in there)
 
     def spared(self) -> list[str]:
         """Nodes that need not run: hits, whatever only hits use, and those that another stands for."""

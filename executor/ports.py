@@ -254,8 +254,8 @@ class NodeSpec:
     variadic: links to inputs that are not declared are taken. open: values for such inputs too. own: no other engine
     has this id, so a pack may take it. idempotent=False: two nodes with the same inputs are still two. lasting=False:
     its results, and what is made of them, are forgotten with the process. acts: it is run for what it does; only files
-    that it has shown stand for that in another process. info: makes the editor's whole entry, where it is not made from
-    the rest.
+    that it has shown stand for that after another run or in another process. info: makes the editor's whole entry,
+    where it is not made from the rest.
     """
 
     id: str

@@ -14,7 +14,7 @@ from .cache import Cache, NoCache
 from .context import Context, Services
 from .graph import Graph
 from .loop import Run
-from .plan import Plan
+from .plan import Acted, Plan
 from .result import Cancel, RunResult
 from .spec import Catalog
 from .store import Store
@@ -26,7 +26,8 @@ __all__ = ["Cancel", "Executor", "Plan", "RunResult"]
 
 @dataclass(frozen=True, eq=False)
 class Executor:
-    """Runs graphs over one catalogue. Threads may share it: it has no state but caches and the loop of async nodes.
+    """Runs graphs over one catalogue. Threads may share it: it has no state but caches, the loop of async nodes, and
+    what was done last.
 
     salt: what else results depend on (version, device class, precision). output_salt: what the results of output nodes
     depend on besides (the folders they write to). scope: entered around node calls, on their
@@ -45,6 +46,7 @@ class Executor:
     store_seconds: float = 0.005
     begun: Callable[[Graph], None] | None = None
     asyncs: Asyncs = field(default_factory=Asyncs, init=False)
+    acted: Acted = field(default_factory=Acted, init=False)
 
     def check(self, graph: Graph, targets: Iterable[str] | None = None) -> Checked:
         """Everything wrong with what the targets (default: all output nodes) need."""
