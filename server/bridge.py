@@ -7,7 +7,7 @@ import inspect
 import json
 import logging
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ from aiohttp import web
 from ..engine import Engine
 from . import protocol
 from .hub import Frame, Hub
-from .jobs import State
-from .queue import Queue
+from .jobs import Order, State
+from .queue import Queue, now
 from .users import HEADER, Accounts
 from .worker import Worker
 
@@ -120,6 +120,30 @@ class Bridge:
             return {} if job is None or job.finished is None else {id: protocol.entry(job)}
         jobs = self._queue.history(most, None if offset < 0 else offset)
         return {job.id: protocol.entry(job) for job in jobs}
+
+    def put(self, item: Sequence[Any]) -> None:
+        """Queue a job: number, id, workflow, extra data, output nodes, and perhaps secrets. Raises InputError."""
+        number, id, prompt, extra, targets, *more = item
+        if more and isinstance(more[0], Mapping):
+            self._worker.trust(id, {name.upper(): value for name, value in more[0].items()})
+        extra = {"create_time": now(), **extra}
+        self._queue.submit(Order(prompt, extra, tuple(targets), id, extra.get("client_id"), float(number)))
+
+    def delete(self, ids: Sequence[str] | None = None) -> None:
+        """Take jobs out of the line: these, or all that wait."""
+        if ids is None:
+            self._queue.clear()
+        else:
+            self._queue.delete(ids)
+        self._hub.status(self._queue.remaining())
+
+    def forget(self, ids: Sequence[str] | None = None) -> None:
+        """Forget finished jobs: these, or all."""
+        self._queue.forget(ids)
+
+    def free(self, *, networks: bool, results: bool) -> None:
+        """Give memory back as soon as nothing runs."""
+        self._worker.free(networks=networks, results=results)
 
     # --- users ---------------------------------------------------------------------------------------------
 

@@ -130,6 +130,7 @@ class Queue:
 
     def __init__(self, host: Host) -> None:
         self._host = host
+        self._flags: dict[str, Any] = {}
 
     def get_tasks_remaining(self) -> int:
         return int(self._host.channel.queue_remaining())
@@ -144,10 +145,49 @@ class Queue:
 
     def put(self, item: Any) -> None:
         """Queue a job: (number, id, prompt, extra data, output nodes). Raises MissingAttribute without a server."""
-        take = getattr(self._host.channel, "put", None)
-        if take is None:
-            raise MissingAttribute("server.PromptServer.prompt_queue.put")
-        take(item)
+        self._server("put")(item)
+
+    def wipe_queue(self) -> None:
+        """Let no job wait any longer."""
+        if self.queue:
+            self._server("delete")()
+
+    def delete_queue_item(self, function: Callable[[Any], bool]) -> bool:
+        """Take the first waiting job for which the function is true out of the line; whether there was one."""
+        found = next((item for item in self.queue if function(item)), None)
+        if found is not None:
+            self._server("delete")([found[1]])
+        return found is not None
+
+    def wipe_history(self) -> None:
+        if self.history:
+            self._server("forget")()
+
+    def delete_history_item(self, id_to_delete: str) -> None:
+        if self.get_history(id_to_delete):
+            self._server("forget")([id_to_delete])
+
+    def set_flag(self, name: str, data: Any) -> None:
+        """`unload_models`, `free_memory`: give memory back as soon as nothing runs. Others are only kept."""
+        free = getattr(self._host.channel, "free", None)
+        if free is None or name not in ("unload_models", "free_memory"):
+            self._flags[name] = data
+        else:
+            free(networks=bool(data) and name == "unload_models", results=bool(data) and name == "free_memory")
+
+    def get_flags(self, reset: bool = True) -> dict[str, Any]:
+        """Flags that nobody has acted on."""
+        found = dict(self._flags)
+        if reset:
+            self._flags.clear()
+        return found
+
+    def _server(self, name: str) -> Callable[..., Any]:
+        """Raises MissingAttribute without a server."""
+        found: Callable[..., Any] | None = getattr(self._host.channel, name, None)
+        if found is None:
+            raise MissingAttribute(f"server.PromptServer.prompt_queue.{name}")
+        return found
 
     def get_history(self, prompt_id: str | None = None, max_items: int | None = None, offset: int = -1) -> Any:
         """Finished jobs by id, as the protocol tells of them."""

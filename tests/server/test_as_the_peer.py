@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from aiohttp import WSMsgType
-from server_toys import SHOW, WAIT, asynchronous, finished, graph, messages, running, serving, submit
+from server_toys import GATE, SHOW, WAIT, asynchronous, finished, graph, messages, parts, running, serving, submit
 
 from carrara.server.hub import Client
 
-PACK = '''
+PACK = """
 import json
 import folder_paths
 from aiohttp import web
@@ -31,6 +31,24 @@ async def who(request):
         return web.json_response([USERS.get_request_user_id(request), path, USERS.settings.get_settings(request)])
     except KeyError:
         return web.json_response(["nobody", HOME, sorted(USERS.users.values())])
+
+
+@PromptServer.instance.routes.post("/line/{what}")
+async def line(request):
+    queue, what = PromptServer.instance.prompt_queue, request.match_info["what"]
+    given = await request.json()
+    if what == "put":
+        queue.put((given["number"], given["id"], given["prompt"], {"client_id": "me", "mine": 1}, ["2"]))
+    elif what == "delete":
+        return web.json_response(queue.delete_queue_item(lambda item: item[1] == given))
+    elif what == "wipe":
+        queue.wipe_queue()
+    elif what == "forget":
+        queue.wipe_history() if not given else queue.delete_history_item(given)
+    elif what == "flag":
+        queue.set_flag(given, True)
+        return web.json_response(queue.get_flags())
+    return web.json_response(None)
 
 
 class Two:
@@ -64,7 +82,7 @@ class Ring:
 
 
 NODE_CLASS_MAPPINGS = {"Two": Two, "Ring": Ring}
-'''
+"""
 
 
 @pytest.fixture
@@ -204,3 +222,55 @@ async def test_names_of_the_servers_own_folders_are_no_users(tmp_path: Path, nam
         (tmp_path / "user" / "users.json").write_text('{"__system": "by hand"}')
         for path in ("/userdata?dir=.", "/userdata/secret.txt", "/v2/userdata", "/settings"):
             assert (await client.get(path, headers={"Comfy-User": "__system"})).status == 401
+
+
+# --- the queue, as packs see it ----------------------------------------------------------------------------------
+
+
+@asynchronous
+async def test_packs_queue_jobs_and_take_them_back(tmp_path: Path, packs: list[Path]) -> None:
+    async with serving(tmp_path, custom_nodes=packs) as client, client.ws_connect("/ws?clientId=me") as socket:
+
+        async def say(what: str, given: Any) -> Any:
+            answer = await client.post(f"/line/{what}", json=given)
+            assert answer.status == 200
+            return await answer.json()
+
+        async def waiting() -> list[str]:
+            return [item[1] for item in (await (await client.get("/queue")).json())["queue_pending"]]
+
+        held = (await submit(client, WAIT))["prompt_id"]
+        await running(client, held)
+        for number, id in [(5, "b"), (-1.5, "a"), (7, "c"), (8, "d")]:
+            await say("put", {"number": number, "id": id, "prompt": SHOW})
+        assert await waiting() == ["a", "b", "c", "d"]
+        assert await say("delete", "b") is True and await say("delete", "b") is False
+        assert await waiting() == ["a", "c", "d"]
+        GATE.set()
+        told = await messages(socket, "d")
+        assert [data["output"] for kind, data in told if kind == "executed"] == [{"text": ["7"]}] * 3
+        entry = await finished(client, "a")
+        assert entry["prompt"][0] == -1.5 and entry["prompt"][3]["mine"] == 1 and entry["prompt"][4] == ["2"]
+        await say("forget", "a")
+        assert set(await (await client.get("/history")).json()) == {held, "c", "d"}
+        await say("forget", "")
+        assert await (await client.get("/history")).json() == {}
+
+
+@asynchronous
+async def test_packs_empty_the_line_and_give_memory_back(
+    tmp_path: Path, packs: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(tmp_path, custom_nodes=packs) as client:
+        freed: list[dict[str, bool]] = []
+        monkeypatch.setattr(parts(client).worker, "free", lambda **given: freed.append(given))
+        await running(client, (await submit(client, WAIT))["prompt_id"])
+        for _ in range(3):
+            await submit(client, SHOW)
+        await client.post("/line/wipe", json="")
+        assert (await (await client.get("/queue")).json())["queue_pending"] == []
+        left = [
+            await (await client.post("/line/flag", json=name)).json() for name in ("unload_models", "free_memory", "x")
+        ]
+        assert left == [{}, {}, {"x": True}]
+        assert freed == [{"networks": True, "results": False}, {"networks": False, "results": True}]
