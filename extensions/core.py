@@ -119,7 +119,7 @@ CORE: Mapping[str, tuple[Row, ...]] = {
     "comfy_extras.nodes_differential_diffusion": _rows("DifferentialDiffusion apply"),
     "comfy_extras.nodes_eps": _rows("Epsilon~Scaling=EpsilonScaling|TemporalScoreRescaling execute"),
     "comfy_extras.nodes_flux": _rows("""
-        Flux2Scheduler|EmptyFlux2LatentImage execute
+        Flux2Scheduler|EmptyFlux2LatentImage|FluxKontextImageScale execute
         FluxGuidance append
         CLIPTextEncodeFlux encode
     """),

@@ -101,3 +101,21 @@ def resize_and_pad_image(
     left, top = (target_width - width) // 2, (target_height - height) // 2
     frame[:, top : top + height, left : left + width] = small
     return frame
+
+
+KONTEXT_SIDES = (
+    (672, 1568), (688, 1504), (720, 1456), (752, 1392), (800, 1328), (832, 1248), (880, 1184), (944, 1104),
+    (1024, 1024),
+)  # fmt: skip
+"""About a megapixel in the proportions that FLUX.1 Kontext was trained on; the same lying on their side."""
+
+
+@node("FluxKontextImageScale", category="advanced/conditioning/flux")
+def flux_kontext_image_scale(image: Image) -> Image:
+    """Resize pictures to the nearest of the sizes that FLUX.1 Kontext likes."""
+    from ..models.picture.batches import resize_picture
+
+    rows, columns = image.shape[1:3]
+    sides = (*KONTEXT_SIDES, *(side[::-1] for side in KONTEXT_SIDES))
+    width, height = min(sides, key=lambda side: (abs(columns / rows - side[0] / side[1]), side))
+    return resize_picture(image, width, height, "lanczos", "center")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carrara.errors import InputError
-from carrara.nodes.arithmetic import math_expression, number_convert
+from carrara.nodes.arithmetic import RATIOS, math_expression, number_convert, resolution_selector, seed_node
 from carrara.nodes.expressions import evaluate
 
 
@@ -59,3 +59,14 @@ def test_numbers_are_read():
     for wrong in ("x", "", "nan", "inf", math.inf, math.nan):
         with pytest.raises(InputError):
             number_convert(wrong)
+
+
+def test_sizes_have_proportions_and_area():
+    assert resolution_selector() == (1024, 1024)
+    assert resolution_selector("16:9 (Widescreen)", 1.0, 8) == (1368, 768)
+    for name, (across, down) in RATIOS.items():
+        width, height = resolution_selector(name, 2.0, 16)
+        assert width % 16 == height % 16 == 0
+        assert width / height == pytest.approx(across / down, rel=0.02)
+        assert width * height == pytest.approx(2 * 1024**2, rel=0.02)
+    assert seed_node(2**64 - 1) == 2**64 - 1

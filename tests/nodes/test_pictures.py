@@ -35,6 +35,13 @@ def test_scaling_rules():
     assert scale.image_scale_to_max_dimension(picture(height=8, width=8), "area", 9).shape == (1, 9, 9, 3)
 
 
+@pytest.mark.parametrize(
+    ("size", "wanted"), [((8, 8), (1024, 1024)), ((6, 8), (880, 1184)), ((40, 10), (1568, 672)), ((2, 9), (672, 1568))]
+)
+def test_the_sizes_that_kontext_likes(size, wanted):
+    assert scale.flux_kontext_image_scale(picture(height=size[0], width=size[1])).shape == (1, *wanted, 3)
+
+
 def test_fitting_into_a_frame():
     out = scale.resize_and_pad_image(picture() * 0.5, 8, 12, padding_color="white", interpolation="nearest-exact")
     assert out.shape == (1, 12, 8, 3)
