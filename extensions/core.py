@@ -117,6 +117,7 @@ CORE: Mapping[str, tuple[Row, ...]] = {
         SamplerCustom|SamplerCustomAdvanced sample
     """),
     "comfy_extras.nodes_differential_diffusion": _rows("DifferentialDiffusion apply"),
+    "comfy_extras.nodes_easycache": _rows("EasyCache|LazyCache execute"),
     "comfy_extras.nodes_eps": _rows("Epsilon~Scaling=EpsilonScaling|TemporalScoreRescaling execute"),
     "comfy_extras.nodes_flux": _rows("""
         Flux2Scheduler|EmptyFlux2LatentImage|FluxKontextImageScale execute
