@@ -26,8 +26,8 @@ OURS = ("MODEL", "CLIP", "VAE", "CONTROL_NET", "UPSCALE_MODEL", "CLIP_VISION", "
 OWN = {**ANYTHING, **{kind: f"CARRARA_{kind}" for kind in OURS}}
 NETWORKS = frozenset(
     {
-        "attention", "controlnet", "loaders", "lora", "merging", "model_sampling", "reuse", "skip_layers",
-        "unet_denoise", "unet_patches", "vae",
+        "attention", "controlnet", "loaders", "lora", "merging", "merging_parts", "model_sampling", "reuse",
+        "skip_layers", "unet_denoise", "unet_patches", "vae",
     }
 )  # fmt: skip
 """Modules whose nodes reach into networks."""

@@ -41,7 +41,7 @@ def test_values_of_any_type_are_chosen_and_listed(world: Any, source: dict[str, 
 
 SHARED = {
     "INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "IMAGE", "MASK", "LATENT", "CONDITIONING", "SIGMAS", "SAMPLER",
-    "GUIDER", "NOISE", "LATENT_OPERATION", "HOOKS", "MODEL", "VAE", "*",
+    "GUIDER", "NOISE", "LATENT_OPERATION", "HOOKS", "MODEL", "VAE", "IMAGECOMPARE", "*",
 }  # fmt: skip
 """What both sides know, and what crosses the border into the other's form."""
 
