@@ -100,7 +100,10 @@ class ProgressRegistry:
             handler.start_handler(node_id, entry, self.prompt_id)
 
     def update_progress(self, node_id: str, value: float, max_value: float, image: Any = None) -> None:
-        """Tell the handlers, and the run if it is the calling node. Raises Interrupted when the run was stopped."""
+        """Tell the handlers, and the run if it is the calling node; else the clients.
+
+        Raises Interrupted when the run was stopped.
+        """
         entry = self.ensure_entry(node_id)
         entry.update({"state": NodeState.Running, "value": value, "max": max_value})
         for handler in self._enabled():
@@ -108,6 +111,9 @@ class ProgressRegistry:
         call = CURRENT.get()
         if call is not None and node_id in ("", call.ctx.node_id):
             call.ctx.progress(value, max_value, image)
+        elif node_id:
+            message = {"value": value, "max": max_value, "node": node_id, "prompt_id": HOST.channel.last_prompt_id}
+            HOST.channel.send("progress", message, HOST.channel.client_id)
 
     def finish_progress(self, node_id: str) -> None:
         entry = self.ensure_entry(node_id)

@@ -17,7 +17,7 @@ from PIL import Image
 from carrara.errors import BadWeights, Interrupted
 from carrara.executor.spec import Context
 from carrara.extensions.calling import calling
-from carrara.extensions.host import Host
+from carrara.extensions.host import Host, Nobody
 
 
 @pytest.fixture
@@ -83,6 +83,24 @@ def test_bars_of_tqdm(host: Host, utils: ModuleType) -> None:
         bar.update(2)
         bar.fp.close()
     assert told == [(2, 3, None)]
+
+
+def test_bars_of_other_nodes_are_told_to_the_client(host: Host, utils: ModuleType) -> None:
+    """A node may say how far another is; whoever asked for the job hears it."""
+    sent: list[object] = []
+
+    class Listening(Nobody):
+        def send(self, event: str | int, data: object, client: str | None = None) -> None:
+            sent.append((event, data, client))
+
+    host.channel = Listening()
+    host.channel.client_id, host.channel.last_prompt_id = "me", "job"
+    told: list[tuple[float, float, object]] = []
+    with calling(Context(node_id="3", report=lambda *said: told.append(said)), host):
+        for node in (None, "3", "5"):
+            utils.ProgressBar(4, node_id=node).update(1)
+    assert told == [(1, 4, None)] * 2
+    assert sent == [("progress", {"value": 1, "max": 4, "node": "5", "prompt_id": "job"}, "me")]
 
 
 def test_hooks(host: Host, utils: ModuleType) -> None:
