@@ -1,5 +1,4 @@
-"""Sampling as foreign code drives it, replaces it and hooks into it. Names are looked up when they are used, so what a
-pack puts in their place counts."""
+"""Sampling as foreign code drives it, replaces it and hooks into it; what a pack puts in a name's place counts."""
 
 from __future__ import annotations
 
@@ -32,6 +31,7 @@ from comfy._schedules import (  # noqa: F401 - packs look for them here
     normal_scheduler,
     simple_scheduler,
 )
+from comfy._windows import estimated
 from comfy.sampler_helpers import get_mask_aabb  # noqa: F401
 
 from ....samplers.names import SAMPLERS as NAMES
@@ -51,11 +51,14 @@ AREA = get_area_and_mult
 
 
 def calc_cond_batch(model, conds, x_in, timestep, model_options):
-    """The clean estimate for each list of conditionings."""
+    """The clean estimate for each list of conditionings, at once or as the handler of long latents asks for it."""
+    return estimated(_calc_whole, model, conds, x_in, timestep, model_options)
+
+
+def _calc_whole(*given):
     extension = comfy.patcher_extension
-    around = extension.get_all_wrappers(extension.WrappersMP.CALC_COND_BATCH, model_options, is_model_options=True)
-    executor = extension.WrapperExecutor.new_executor(_calc_cond_batch, around)
-    return executor.execute(model, conds, x_in, timestep, model_options)
+    around = extension.get_all_wrappers(extension.WrappersMP.CALC_COND_BATCH, given[-1], is_model_options=True)
+    return extension.WrapperExecutor.new_executor(_calc_cond_batch, around).execute(*given)
 
 
 def _calc_cond_batch(model, conds, x_in, timestep, model_options):
