@@ -25,7 +25,18 @@ MOST_BYTES = 64 << 20
 QUIET = 30.0
 """Seconds after which gateways on the way may take a socket for dead."""
 PREVIEW, PREVIEW_WITH_METADATA, TEXT = 1, 4, 3
-IMAGE_JPEG = 1
+IMAGE_JPEG, IMAGE_PNG = 1, 2
+
+
+class Picture(NamedTuple):
+    """A preview as it goes out."""
+
+    data: bytes
+    png: bool = False
+
+    @property
+    def type(self) -> str:
+        return "image/png" if self.png else "image/jpeg"
 
 
 class Frame(NamedTuple):
@@ -152,16 +163,16 @@ class Hub:
             for one in to:
                 one.push(frame)
 
-    def show(self, client: str, about: Mapping[str, Any], jpeg: bytes) -> None:
+    def show(self, client: str, about: Mapping[str, Any], picture: Picture) -> None:
         """A preview, in the form that client takes."""
         found = self._clients.get(client)
         if found is None:
             return
         if found.metadata:
-            words = json.dumps(about).encode()
-            data = struct.pack(">II", PREVIEW_WITH_METADATA, len(words)) + words + jpeg
+            words = json.dumps({**about, "image_type": picture.type}).encode()
+            data = struct.pack(">II", PREVIEW_WITH_METADATA, len(words)) + words + picture.data
         else:
-            data = struct.pack(">II", PREVIEW, IMAGE_JPEG) + jpeg
+            data = struct.pack(">II", PREVIEW, IMAGE_PNG if picture.png else IMAGE_JPEG) + picture.data
         found.push(Frame(data, True, True))
 
     def status(self, remaining: int) -> None:

@@ -12,6 +12,7 @@ from ..executor import events
 from ..executor.literals import printable
 from ..models.preview import METHODS
 from ..result import Result
+from .hub import Picture
 from .jobs import Job, Outcome, State
 from .preview import Studio
 from .queue import now
@@ -40,7 +41,7 @@ class Listeners(Protocol):
 
     def send(self, client: str | None, type: str, data: Mapping[str, Any], *, lossy: bool = False) -> None: ...
 
-    def show(self, client: str, about: Mapping[str, Any], jpeg: bytes) -> None: ...
+    def show(self, client: str, about: Mapping[str, Any], picture: Picture) -> None: ...
 
 
 class Narrator:
@@ -134,7 +135,7 @@ class Narrator:
         if event.preview is None or self._method == "none" or client is None:
             return
         self._looked = event.node
-        about = self._identity(event) | {"image_type": "image/jpeg"}
+        about = self._identity(event)
         self._studio.develop(event.preview, self._method, lambda picture: self._to.show(client, about, picture))
 
     def _shown(self, event: Of, ui: Mapping[str, Any] | None) -> None:

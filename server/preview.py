@@ -9,6 +9,7 @@ from typing import Any
 
 from ..models.preview import Preview, Previewer
 from ..models.services import Models
+from .hub import Picture
 
 SIDE = 512
 QUALITY = 95
@@ -16,10 +17,14 @@ PATIENCE = 0.25
 """Seconds a node's end waits for its last preview."""
 
 
-def jpeg(preview: Any, previewer: Previewer | None = None, method: str = "auto") -> bytes | None:
-    """A JPEG of what a node passed to ctx.progress, no side longer than 512 pixels; None if it is no picture."""
-    from PIL import Image
+def developed(preview: Any, previewer: Previewer | None = None, method: str = "auto") -> Picture | None:
+    """What a node passed to ctx.progress, no side longer than 512 pixels; None if it is no picture.
 
+    Foreign nodes say the format, and the longest side or None for the size it has.
+    """
+    from PIL import Image, ImageOps
+
+    out = io.BytesIO()
     if isinstance(preview, Preview):
         values, factor = (previewer or Previewer(Models())).picture(preview, method)
         whole = Image.fromarray((values * 255).byte().numpy())
@@ -27,13 +32,19 @@ def jpeg(preview: Any, previewer: Previewer | None = None, method: str = "auto")
     elif isinstance(preview, Image.Image):
         picture = preview.copy()
     elif isinstance(preview, tuple) and len(preview) == 3 and isinstance(preview[1], Image.Image):
-        picture = preview[1].copy()
+        form, picture, longest = preview
+        if longest is not None:
+            picture = ImageOps.contain(picture, (longest, longest), Image.Resampling.BILINEAR)
+        if form == "PNG":
+            picture.save(out, "PNG", compress_level=1)
+            return Picture(out.getvalue(), png=True)
+        picture.convert("RGB").save(out, "JPEG", quality=QUALITY)
+        return Picture(out.getvalue())
     else:
         return None
     picture.thumbnail((SIDE, SIDE))
-    out = io.BytesIO()
     picture.convert("RGB").save(out, "JPEG", quality=QUALITY)
-    return out.getvalue()
+    return Picture(out.getvalue())
 
 
 class Studio:
@@ -46,12 +57,12 @@ class Studio:
         self.method = method
         self._previewer = previewer
         self._lock = threading.Condition()
-        self._waiting: tuple[Any, str, Callable[[bytes], None]] | None = None
+        self._waiting: tuple[Any, str, Callable[[Picture], None]] | None = None
         self._busy = False
         self._closed = False
         self._thread: threading.Thread | None = None
 
-    def develop(self, preview: Any, method: str, show: Callable[[bytes], None]) -> None:
+    def develop(self, preview: Any, method: str, show: Callable[[Picture], None]) -> None:
         """Call `show` with the picture, unless a newer one comes first."""
         with self._lock:
             if self._thread is None:
@@ -84,7 +95,7 @@ class Studio:
                 self._waiting = None
                 self._busy = True
             try:
-                picture = jpeg(preview, self._previewer, method)
+                picture = developed(preview, self._previewer, method)
                 if picture is not None:
                     show(picture)
             except (ValueError, TypeError, RuntimeError, OSError):

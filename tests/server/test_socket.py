@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 from aiohttp import WSMsgType
+from PIL import Image
 from server_toys import GATE, SHOW, WAIT, asynchronous, finished, graph, messages, parts, running, serving, submit
 
-from carrara.server.hub import LOSSY, PREVIEWS, Client, Frame
+from carrara.server.hub import LOSSY, PREVIEWS, Client, Frame, Picture
+from carrara.server.preview import developed
 
 
 def kinds(told: list[tuple[str, dict[str, Any]]]) -> list[str]:
@@ -164,13 +166,29 @@ async def test_previews_in_the_form_each_client_takes(tmp_path: Path) -> None:
             await new.receive_json()
             await new.send_json({"type": "feature_flags", "data": {"supports_preview_metadata": True}})
             await new.receive_json()
-            about = {"node_id": "3", "image_type": "image/jpeg"}
-            hub.show("old", about, b"JPEG")
-            hub.show("new", about, b"JPEG")
-            assert await old.receive_bytes() == struct.pack(">II", 1, 1) + b"JPEG"
-            data = await new.receive_bytes()
-            kind, length = struct.unpack(">II", data[:8])
-            assert kind == 4 and json.loads(data[8 : 8 + length]) == about and data[8 + length :] == b"JPEG"
+            about = {"node_id": "3"}
+            for picture, form, type in ((Picture(b"JPEG"), 1, "image/jpeg"), (Picture(b"PNG", True), 2, "image/png")):
+                hub.show("old", about, picture)
+                hub.show("new", about, picture)
+                assert await old.receive_bytes() == struct.pack(">II", 1, form) + picture.data
+                data = await new.receive_bytes()
+                kind, length = struct.unpack(">II", data[:8])
+                assert kind == 4 and json.loads(data[8 : 8 + length]) == {"node_id": "3", "image_type": type}
+                assert data[8 + length :] == picture.data
+
+
+def test_previews_of_packs_have_the_form_and_size_they_ask_for() -> None:
+    wide = Image.new("RGBA", (1024, 256), (255, 0, 0, 128))
+    for given, form, mode, size in [
+        (("JPEG", wide, 512), "JPEG", "RGB", (512, 128)), (("PNG", wide, 512), "PNG", "RGBA", (512, 128)),
+        (("PNG", wide, None), "PNG", "RGBA", (1024, 256)), (wide, "JPEG", "RGB", (512, 128)),
+        (("JPEG", wide.resize((64, 16)), 512), "JPEG", "RGB", (512, 128)),
+    ]:  # fmt: skip
+        made = developed(given)
+        assert made is not None
+        picture = Image.open(io.BytesIO(made.data))
+        assert (picture.format, picture.mode, picture.size, made.png) == (form, mode, size, form == "PNG")
+    assert developed("no picture") is None
 
 
 class Stuck:
@@ -242,7 +260,6 @@ def sampled(steps: int, sampler: str = "euler") -> dict[str, Any]:
 @asynchronous
 async def test_a_sampler_shows_its_picture_while_it_works(tmp_path: Path, method: str | None) -> None:
     """Progress of each step as value = step + 1; JPEG of at most 512 pixels, unless the job wants none."""
-    from PIL import Image
 
     async with serving(tmp_path) as client, client.ws_connect("/ws?clientId=me") as socket:
         await socket.receive_json()
