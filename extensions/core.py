@@ -181,6 +181,7 @@ CORE: Mapping[str, tuple[Row, ...]] = {
         CLIPMergeSimple|CLIPMergeSubtract|CLIPMergeAdd merge
         CheckpointSave|CLIPSave|VAESave|ModelSave save
     """),
+    "comfy_extras.nodes_model_merging_model_specific": _rows("ModelMergeSD1 merge"),
     "comfy_extras.nodes_morphology": _rows("""
         Morphology process
         ImageRGBToYUV|ImageYUVToRGB execute

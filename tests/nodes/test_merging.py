@@ -16,6 +16,8 @@ from carrara.models.materialise import materialise
 from carrara.models.merging import Shares, by_prefix
 from carrara.models.scaled import with_scaled
 from carrara.nodes import loaders, merging
+from carrara.nodes.catalog import catalogue
+from carrara.nodes.merging_parts import merge_sd1
 from carrara.nodes.store import Files
 
 TINY, OTHER = "tiny.safetensors", "other.safetensors"
@@ -84,6 +86,21 @@ def test_blocks_have_ratios_of_their_own(two):
 
     same(got, first, second, own, lambda key: 1 - own(key))
     assert by_prefix({"a": 0.5, "ab": 0.25})("abc") == Shares(0.25, 0.75)
+
+
+def test_every_block_has_a_ratio_of_its_own(two):
+    first, second = (weights_of(part.model.unet) for part in two)
+    ratios = {"input_blocks_1": 0.25, "out": 0.75, "time_embed": 0.5}
+    got = weights_of(merge_sd1(two[0].model, two[1].model, **ratios).unet)
+
+    def own(key):
+        return {"input_blocks.1": 0.25, "out": 0.75, "time_embed": 0.5}.get(
+            ".".join(key.split(".")[: 2 if "blocks" in key else 1]), 1.0
+        )
+
+    same(got, first, second, own, lambda key: 1 - own(key))
+    ports = [port.name for port in catalogue()["ModelMergeSD1"].inputs]
+    assert ports[:4] == ["model1", "model2", "time_embed.", "label_emb."] and len(ports) == 32
 
 
 def test_text_encoders(two):
