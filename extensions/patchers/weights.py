@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ...models.blueprint import Blueprint
-    from ...models.patch import Patch
     from ...models.merging import Merged
+    from ...models.patch import Patch
     from ...models.scaled import Scaled
 
 Entry = tuple[float, Any, float, Any, Any]
