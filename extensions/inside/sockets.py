@@ -49,12 +49,17 @@ def laid_out(port: Input, sockets: Mapping[str, str]) -> Iterator[Input]:
     """
     if port.grow is not None:
         for index, member in enumerate(port.grow.members[:SHOWN]):
-            yield from laid_out(replace(member, required=index < port.grow.min), sockets)
+            yield from laid_out(_labelled(member, index < port.grow.min), sockets)
     elif port.modes:
         yield replace(port, type="COMBO", modes=())
         brought = {one.name: one for mode in port.modes for one in mode.inputs}
         for one in brought.values():
-            yield from laid_out(replace(one, required=False), sockets)
+            yield from laid_out(_labelled(one, False), sockets)
     else:
         there = socketed(port, sockets)
         yield replace(there, lazy=True) if port.raw_link else there
+
+
+def _labelled(port: Input, required: bool) -> Input:
+    """Shown under its own name, without that of the input it belongs to."""
+    return replace(port, required=required, title=port.title or port.name.rpartition(".")[2])

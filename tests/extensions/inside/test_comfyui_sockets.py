@@ -66,6 +66,7 @@ def test_growing_inputs_are_the_first_few_of_them(world: Any) -> None:
     types = world.nodes.NODE_CLASS_MAPPINGS["CarraraBatchImagesNode"].INPUT_TYPES()
     assert list(types["required"]) == ["images.image0", "images.image1"]
     assert list(types["optional"]) == [f"images.image{i}" for i in range(2, 10)]
+    assert types["optional"]["images.image2"][1]["display_name"] == "image2"
     prompt = {
         "1": PICTURE,
         "2": node("ImageInvert", image=["1", 0]),
