@@ -248,7 +248,7 @@ def test_the_network_itself_can_be_reached_and_replaced_in_part(world: World) ->
 
 
 def test_what_is_not_here_says_so(world: World) -> None:
-    pack = worlds.foreign(world.host, "import comfy.sd, comfy.clip_vision", "asking_pack")
+    pack = worlds.foreign(world.host, "import comfy.sd, comfy.gligen", "asking_pack")
     with pytest.raises(Unsupported, match="DoRA"):
         model = world.out(world.model)
         key = "diffusion_model.out.2.weight"
@@ -256,8 +256,8 @@ def test_what_is_not_here_says_so(world: World) -> None:
         parts = weight.flatten(1)[:, :1], weight.flatten(1)[:1], None, None, torch.ones(4)
         model.add_patches({key: ("lora", parts)})
         world.sampled(world.host.border.inward(model, "MODEL"), EMPTY)
-    with pytest.raises(Unsupported, match=r"asking_pack|clip_vision"):
-        exec("comfy.clip_vision.load('x')", vars(pack))
+    with pytest.raises(Unsupported, match=r"asking_pack|gligen"):
+        exec("comfy.gligen.load_gligen({})", vars(pack))
 
 
 def test_what_packs_look_for_in_a_network_is_found(world: World) -> None:
