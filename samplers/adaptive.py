@@ -22,7 +22,7 @@ class Controller:
     """PID control of the step in log sigma: Soederlind 2003, doi:10.1145/641876.641877. Holds the last errors."""
 
     h: float
-    order: int
+    order: float
     proportional: float
     integral: float
     derivative: float
@@ -76,7 +76,8 @@ class Adaptive:
         positive = [s for s in asked if s > 0]
         at, end = -math.log(positive[0]), -math.log(positive[-1])
         order = self.order
-        control = Controller(self.h_init, order, self.proportional, self.integral, self.derivative, self.safety)
+        strength = 1.5 if self.eta else order  # the strong order with noise is lower
+        control = Controller(self.h_init, strength, self.proportional, self.integral, self.derivative, self.safety)
         previous, index = x, 0
         while at < end - 1e-5:
             to = min(end, at + control.h)

@@ -55,17 +55,18 @@ def between(clock: Clock, path: Path, s: float, t: float, r: float) -> float:
     return BACK[clock](path, a + r * (b - a))
 
 
-def level_between(path: Path, s: float, t: float, r: float, like: Tensor) -> float:
+def level_between(path: Path, s: float, t: float, r: float, like: Tensor, *, mixed: bool = False) -> float:
     """As `between` on lambda, in the arithmetic of `like`'s dtype.
 
-    A Brownian path is so rough that the last float32 bit of a level shows in its increments.
+    A Brownian path is so rough that the last float32 bit of a level shows in its increments; and it says to which of
+    two steps of a model a level between them belongs. `mixed`: as torch mixes two numbers, which ends exactly on t.
     """
     import torch
 
     ends = torch.tensor([s, t], dtype=like.dtype)
     straight = isinstance(path, Flow)
     lam = ends.logit().neg() if straight else ends.log().neg()
-    at = (lam[0] + r * (lam[1] - lam[0])).neg()
+    at = (lam[0].lerp(lam[1], r) if mixed else lam[0] + r * (lam[1] - lam[0])).neg()
     return float(at.sigmoid() if straight else at.exp())
 
 

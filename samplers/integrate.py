@@ -182,6 +182,8 @@ def integrate(
     state = row.rule.init(run)
     for index in range(run.steps):
         s, t = run.sigmas[index], run.sigmas[index + 1]
+        if s == t == 0:  # clean already
+            continue
         hat = min(row.churn.lifted(s, run.steps), path.near_one)
         if hat > s:
             x = renoise(path, x, s, hat, draw(s, hat) * row.churn.noise)
@@ -200,4 +202,6 @@ def integrate(
         x = move(path, x if corrected is None else corrected, x0, s, d)
         if t > d and not (row.lands_quietly and d <= 0):
             x = renoise(path, x, d, t, (draw(s, t) if z is None else z) * row.noise_scale)
+        elif s == t and row.aim is not exact:
+            draw(s, t)  # a step that goes nowhere uses up its noise
     return x

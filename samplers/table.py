@@ -76,7 +76,7 @@ def rows() -> Mapping[str, Sampler]:
         "lcm": Row(Euler(), clean),
         "ipndm": Row(Adams(4, even)),
         "ipndm_v": Row(Adams(4, uneven), grid=distinct),
-        "deis": Row(Adams(3, deis_tab)),
+        "deis": Row(Adams(3, deis_tab), grid=distinct),
         "res_multistep": Row(res),
         "res_multistep_cfg_pp": Row(res_cfg_pp, path=ve, cfg_pp=True),
         "res_multistep_ancestral": Row(res, ancestral(), path=ve),

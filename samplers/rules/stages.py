@@ -38,7 +38,7 @@ class Stages:
         reach = path.lam(span.d) - path.lam(s)
         estimate, z, at, before = first, None, s, 0.0
         for r in self.fractions:
-            level = level_between(path, s, t, r, x)
+            level = level_between(path, s, t, r, x, mixed=self.noise == "chained")
             aim = span.aim(path, s, level)
             stage = move(path, x, estimate, s, aim)
             if level > aim:

@@ -3,6 +3,8 @@ them."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -117,3 +119,25 @@ def test_folded_attention_is_folded_in_every_look(sides, ask):
     looked = ask(guidance.perturbed_attention_guidance(model, 2.0)).guided
     torch.manual_seed(1)
     assert not torch.allclose(looked, ask(guidance.perturbed_attention_guidance(sides[0], 2.0)).guided, atol=1e-3)
+
+
+def test_unipc_on_a_straight_path_is_scaled_back_from_where_it_ends(sides, tiny_ctx):
+    """It stops at 0.001 instead of 0, and the run's last state is divided by 1 - 0.001."""
+    from carrara.models.custom import Noise
+    from carrara.models.sampling import run
+    from carrara.models.values import Latent
+    from carrara.samplers.integrate import Row
+    from carrara.samplers.table import rows
+
+    model = sampling.model_sampling_sd3(sides[0], 3.0)
+    row = rows()["uni_pc"]
+    assert isinstance(row, Row)
+    guider, latent = guided(model, sides[1], sides[2], 1.0), Latent(torch.zeros(1, 4, 8, 8))
+    residency = tiny_ctx.service(Residency)
+
+    def end(levels, sampler):
+        return run(guider, Noise(3), sampler, levels, latent, residency).output.samples
+
+    known, plain = end([1.0, 0.5, 0.0], row), end([1.0, 0.5, 0.0], replace(row, end=0.0))
+    assert torch.allclose(known, plain / 0.999, rtol=1e-5)
+    assert torch.equal(end([1.0, 0.5, 0.2], row), end([1.0, 0.5, 0.2], replace(row, end=0.0)))

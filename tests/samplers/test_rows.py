@@ -10,7 +10,8 @@ import problem
 import pytest
 import torch
 
-from carrara.samplers.aims import trajectory
+from carrara.samplers import custom
+from carrara.samplers.aims import ancestral, ancestral_ratio, trajectory
 from carrara.samplers.inpaint import masked
 from carrara.samplers.integrate import Estimates, Row, Step
 from carrara.samplers.names import BEYOND, CORRECTED, SAMPLERS
@@ -235,3 +236,46 @@ def test_churn_keeps_the_marginal() -> None:
     assert not torch.equal(plain, noisy)
     assert max(ask.levels) <= problem.TOP * (2**0.5)
     assert abs(float(noisy.std()) - float(plain.std())) < 0.1
+
+
+REPEATED = [problem.TOP, 5.0, 5.0, 2.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_levels_given_twice_do_no_harm(name: str) -> None:
+    if name in ("dpm_fast", "restart"):
+        pytest.skip("these choose their own levels")
+    out, _ = problem.run(rows()[name], "ve", REPEATED, torch.float64)
+    assert torch.isfinite(out).all()
+    if name in ("euler", "ddim", "heun", "dpm_2", "dpmpp_2m", "lms", "res_multistep", "uni_pc", "er_sde_exact"):
+        once, _ = problem.run(rows()[name], "ve", [problem.TOP, 5.0, 2.0, 0.0], torch.float64)
+        assert (out - once).abs().max() < 1e-12
+
+
+def test_a_step_that_goes_nowhere_uses_up_its_noise() -> None:
+    row = rows()["euler_ancestral"]
+    out, _ = problem.run(row, "ve", [problem.TOP, 5.0, 5.0, 2.0], torch.float64)
+    ask, draw = problem.Counted("ve", problem.points()), row.noise.open(problem.start("ve"), (), 42)
+    x = problem.start("ve")
+    for s, t in ((problem.TOP, 5.0), (5.0, 5.0), (5.0, 2.0)):
+        z, d = draw(s, t), ancestral()(problem.path_of("ve"), s, t)
+        x0 = ask(x, s).guided
+        x = x0 + (x - x0) * d / s + z * math.sqrt(max(t * t - d * d, 0.0))
+    assert (out - x).abs().max() < 1e-6
+
+
+def test_from_pure_noise_a_ratio_split_makes_all_anew() -> None:
+    aim = ancestral_ratio(0.4)
+    assert aim(problem.path_of("flow"), 1.0, 0.7) == 0.0
+    assert 0.0 < aim(problem.path_of("flow"), 0.9, 0.7) < 0.7
+    assert ancestral_ratio(0.0)(problem.path_of("flow"), 1.0, 0.7) == 0.7
+
+
+def test_ancestral_euler_that_lands_stays_clean() -> None:
+    out, ask = problem.run(custom.euler_ancestral(eta=50.0), "ve", [problem.TOP, 2.0])
+    assert (out - ask(problem.start("ve"), problem.TOP).guided).abs().max() < 1e-12
+
+
+def test_far_aims_do_not_overflow() -> None:
+    out, _ = problem.run(custom.dpmpp_2m_sde(eta=100.0), "flow", problem.levels("flow", 5), torch.float64)
+    assert torch.isfinite(out).all()
