@@ -85,12 +85,13 @@ def classic_class(
         "__doc__": spec.description,
         "INPUT_TYPES": classmethod(lambda cls: face.input_types()),
         "RETURN_TYPES": tuple(o.type for o in spec.outputs),
-        "RETURN_NAMES": tuple(o.name for o in spec.outputs),
         "FUNCTION": function,
         "CATEGORY": around.category(spec),
         "DESCRIPTION": spec.description,
         function: face.method(),
     }
+    if any(o.name != o.type for o in spec.outputs):  # else left out: classes built upon it may have more outputs
+        members["RETURN_NAMES"] = tuple(o.name for o in spec.outputs)
     if any(o.tooltip for o in spec.outputs):
         members["OUTPUT_TOOLTIPS"] = tuple(o.tooltip for o in spec.outputs)
     flags = {

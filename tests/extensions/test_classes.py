@@ -34,6 +34,7 @@ from carrara.executor.spec import (
 )
 from carrara.extensions.border import Border, Kind
 from carrara.extensions.classes import Around, classic_class
+from carrara.extensions.listing import listing, slots
 from carrara.extensions.plain import plain_border
 from carrara.models.custom import Noise, SamplerChoice
 from carrara.models.guider import guided
@@ -196,7 +197,8 @@ def test_every_class_says_what_its_spec_says(spec: NodeSpec, ctx: Context) -> No
     for group in ("required", "optional"):
         assert {name: list(config) for name, config in types.get(group, {}).items()} == info["input"].get(group, {})
         assert list(types.get(group, {})) == info["input_order"].get(group, [])
-    assert list(cls.RETURN_TYPES) == info["output"] and list(cls.RETURN_NAMES) == info["output_name"]
+    assert list(cls.RETURN_TYPES) == info["output"]
+    assert list(getattr(cls, "RETURN_NAMES", cls.RETURN_TYPES)) == info["output_name"]
     assert list(getattr(cls, "OUTPUT_IS_LIST", [False] * len(info["output"]))) == info["output_is_list"]
     assert info["description"] == cls.DESCRIPTION and info["category"] == cls.CATEGORY
     assert getattr(cls, "OUTPUT_NODE", False) == info["output_node"]
@@ -250,6 +252,17 @@ def test_a_class_may_be_built_upon(ctx: Context) -> None:
 
     assert list(Double.INPUT_TYPES()["required"]) == ["width", "height", "batch_size", "factor"]
     assert Double().generate(64, 64, 1, 2)[0]["samples"].shape == (1, 4, 16, 16)
+
+
+def test_a_class_built_upon_names_its_further_outputs(ctx: Context) -> None:
+    """Names that only repeat the types are not inherited: they would be too few."""
+    base = classic_class(catalogue()["CheckpointLoaderSimple"], around(ctx))
+
+    class More(base):  # type: ignore[misc, valid-type]
+        RETURN_TYPES = (*base.RETURN_TYPES, "STRING")
+
+    assert [slot.name for slot in slots(More)] == ["MODEL", "CLIP", "VAE", "STRING"]
+    assert listing("More", More, "More", "a_pack")["output_name"] == ["MODEL", "CLIP", "VAE", "STRING"]
 
 
 def test_changed_files_are_noticed(ctx: Context, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_every_node_describes_itself(world: Any) -> None:
         assert types.keys() <= {"required", "optional", "hidden"}, id
         assert kind.CATEGORY.startswith("Carrara/") and kind.DESCRIPTION, id
         assert callable(getattr(kind(), kind.FUNCTION)), id
-        assert len(kind.RETURN_TYPES) == len(kind.RETURN_NAMES), id
+        assert len(kind.RETURN_TYPES) == len(getattr(kind, "RETURN_NAMES", kind.RETURN_TYPES)), id
         for group in ("required", "optional"):
             for name, config in types.get(group, {}).items():
                 assert isinstance(config, tuple) and isinstance(config[0], str | list), (id, name)
