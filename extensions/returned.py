@@ -31,7 +31,7 @@ def inward(result: Any, kind: type, border: Border, files: Files | None = None) 
 
 def _items(shown: Any) -> Any:
     """Editors get a list under every name, of a text its letters: their scripts join them again."""
-    return list(shown) if isinstance(shown, Iterable) else shown
+    return list(shown) if isinstance(shown, Iterable) and not isinstance(shown, list | tuple) else shown
 
 
 def files_of(ui: Mapping[str, Any], files: Files | None) -> Iterable[str]:

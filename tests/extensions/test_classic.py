@@ -451,4 +451,4 @@ def test_what_is_shown_is_a_list_under_every_name(tmp_path: Path) -> None:
     with engine(tmp_path, showing=source) as made:
         shown = made.run({"1": node("Show", text="ab")}).outputs["1"]
         assert shown["text"] == ["a", "b"] and shown["list"] == ["ab"]
-        assert shown["pair"] == [1, 2] and shown["wide"] == 3
+        assert list(shown["pair"]) == [1, 2] and shown["wide"] == 3
