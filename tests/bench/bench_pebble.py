@@ -29,7 +29,7 @@ def runs() -> list[tuple[str, str, int, float]]:
 
     # An inversion's levels rise: it makes noise of pictures.
     names = [name for name in (*SAMPLERS, *CORRECTED, *BEYOND) if name != "euler_inversion"]
-    every = [(f"row-{name}", name, 20, 1.0 if name.endswith("_cfg_pp") else 5.0) for name in names]
+    every = [(f"row-{name}", name, 20, 1.0 if "_cfg_pp" in name else 5.0) for name in names]
     scales = [(f"scale-{scale}", "euler", 20, float(scale)) for scale in SCALES]
     few = [(f"few-{name}-{steps}", name, steps, 5.0) for name in SHORT for steps in FEW]
     return [*every, *scales, *few]

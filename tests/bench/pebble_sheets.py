@@ -22,7 +22,7 @@ def strip(pictures: Any, side: int) -> Any:
     return np.concatenate([cv2.resize(p, (side, side), interpolation=cv2.INTER_AREA) for p in pictures], axis=1)
 
 
-def sheet(rows: Sequence[tuple[str, Any]], path: Path, side: int = 64, columns: int = 3, label: int = 215) -> None:
+def sheet(rows: Sequence[tuple[str, Any]], path: Path, side: int = 64, columns: int = 3, label: int = 245) -> None:
     """Rows of pictures with a line of text before each, in columns; WebP."""
     from PIL import Image, ImageDraw, ImageFont
 
@@ -94,6 +94,7 @@ def plot(at: Sequence[tuple[int, tuple[int, float, float, Any]]], path: Path) ->
     scales = [scale for scale, _ in at]
     left.plot(scales, [100 * found[1] for _, found in at], "o-", color="#1f4fa3", label="right, %")
     right.plot(scales, [100 * found[2] for _, found in at], "s--", color="#b5442a", label="clipped channels, %")
+    left.set_xticks(scales)
     left.set_xlabel("CFG")
     left.set_ylabel("pictures as the prompt says, %", color="#1f4fa3")
     right.set_ylabel("channels at black or full, %", color="#b5442a")
