@@ -16,11 +16,10 @@ from torch import Tensor, nn
 
 from ..errors import BadWeights, UnknownFamily
 from .blueprint import Blueprint
-from .layers.attention import attention
+from .layers.clip import Encoder
 from .layers.placement import Placement
 from .load import open_weights
 from .shapes import shape_of
-from .text.clip import MLP
 from .weights import Weights
 
 if TYPE_CHECKING:
@@ -56,28 +55,6 @@ class Seen(NamedTuple):
     pooled: Tensor
 
 
-class SelfAttention(nn.Module):
-    def __init__(self, width: int, heads: int, at: Placement) -> None:
-        super().__init__()
-        self.heads = heads
-        self.k_proj, self.v_proj, self.q_proj, self.out_proj = (at.linear(width, width) for _ in range(4))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.out_proj(attention(self.q_proj(x), self.k_proj(x), self.v_proj(x), self.heads))  # type: ignore[no-any-return]
-
-
-class Layer(nn.Module):
-    def __init__(self, cfg: VisionConfig, at: Placement) -> None:
-        super().__init__()
-        self.self_attn = SelfAttention(cfg.width, cfg.heads, at)
-        self.layer_norm1, self.layer_norm2 = at.layer_norm(cfg.width), at.layer_norm(cfg.width)
-        self.mlp = MLP(cfg.width, cfg.mlp, cfg.act, at)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.self_attn(self.layer_norm1(x))
-        return x + self.mlp(self.layer_norm2(x))  # type: ignore[no-any-return]
-
-
 class Embeddings(nn.Module):
     def __init__(self, cfg: VisionConfig, at: Placement) -> None:
         super().__init__()
@@ -94,18 +71,12 @@ class Embeddings(nn.Module):
         return torch.cat((first, patches), 1) + self.position_embedding.weight
 
 
-class Encoder(nn.Module):
-    def __init__(self, cfg: VisionConfig, at: Placement) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(Layer(cfg, at) for _ in range(cfg.layers))
-
-
 class Tower(nn.Module):
     def __init__(self, cfg: VisionConfig, at: Placement) -> None:
         super().__init__()
         self.embeddings = Embeddings(cfg, at)
         self.pre_layrnorm = at.layer_norm(cfg.width)  # spelt so in every file
-        self.encoder = Encoder(cfg, at)
+        self.encoder = Encoder(cfg, at, causal=False)
         self.post_layernorm = at.layer_norm(cfg.width)
 
 
@@ -124,11 +95,10 @@ class CLIPVision(nn.Module):
 
     def forward(self, x: Tensor) -> Seen:
         tower = self.vision_model
-        x = before = tower.pre_layrnorm(tower.embeddings(x))
-        for layer in tower.encoder.layers:
-            before, x = x, layer(x)
-        pooled = tower.post_layernorm(x[:, 0])
-        return Seen(x, before, pooled if self.cfg.projection is None else self.visual_projection(pooled))
+        states = tower.encoder(tower.pre_layrnorm(tower.embeddings(x)))
+        last, before = states[-1], states[max(len(states) - 2, 0)]
+        pooled = tower.post_layernorm(last[:, 0])
+        return Seen(last, before, pooled if self.cfg.projection is None else self.visual_projection(pooled))
 
 
 def prepared(

@@ -6,15 +6,13 @@ Module names are those of transformers' CLIPTextModel, which SD1.x checkpoints k
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..layers.attention import attention
+from ..layers.clip import Encoder
 from ..layers.placement import Placement
 
 
@@ -39,48 +37,6 @@ class CLIPOut(NamedTuple):
     hidden: tuple[Tensor, ...]
 
 
-def quick_gelu(x: Tensor) -> Tensor:
-    return x * torch.sigmoid(1.702 * x)
-
-
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"quick_gelu": quick_gelu, "gelu": F.gelu}
-
-
-class SelfAttention(nn.Module):
-    """Causal."""
-
-    def __init__(self, width: int, heads: int, at: Placement) -> None:
-        super().__init__()
-        self.heads = heads
-        self.k_proj, self.v_proj, self.q_proj, self.out_proj = (at.linear(width, width) for _ in range(4))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.out_proj(attention(self.q_proj(x), self.k_proj(x), self.v_proj(x), self.heads, causal=True))  # type: ignore[no-any-return]
-
-
-class MLP(nn.Module):
-    def __init__(self, width: int, inner: int, act: str, at: Placement) -> None:
-        super().__init__()
-        self.act = ACTIVATIONS[act]
-        self.fc1, self.fc2 = at.linear(width, inner), at.linear(inner, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(self.act(self.fc1(x)))  # type: ignore[no-any-return]
-
-
-class EncoderLayer(nn.Module):
-    def __init__(self, cfg: CLIPTextConfig, at: Placement) -> None:
-        super().__init__()
-        self.self_attn = SelfAttention(cfg.width, cfg.heads, at)
-        self.layer_norm1 = at.layer_norm(cfg.width)
-        self.mlp = MLP(cfg.width, cfg.mlp, cfg.act, at)
-        self.layer_norm2 = at.layer_norm(cfg.width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.self_attn(self.layer_norm1(x))
-        return x + self.mlp(self.layer_norm2(x))  # type: ignore[no-any-return]
-
-
 def _embedding(count: int, width: int, std: float, at: Placement) -> nn.Embedding:
     weight = torch.empty(count, width, device=at.device, dtype=at.dtype)
     if not weight.is_meta:  # drawing numbers on the meta device costs a second of imports
@@ -99,17 +55,11 @@ class Embeddings(nn.Module):
         return x + self.position_embedding.weight[: x.shape[1]]  # type: ignore[no-any-return]
 
 
-class Encoder(nn.Module):
-    def __init__(self, cfg: CLIPTextConfig, at: Placement) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(EncoderLayer(cfg, at) for _ in range(cfg.layers))
-
-
 class TextTransformer(nn.Module):
     def __init__(self, cfg: CLIPTextConfig, at: Placement) -> None:
         super().__init__()
         self.embeddings = Embeddings(cfg, at)
-        self.encoder = Encoder(cfg, at)
+        self.encoder = Encoder(cfg, at, causal=True)
         self.final_layer_norm = at.layer_norm(cfg.width)
 
 
@@ -128,12 +78,8 @@ class CLIPText(nn.Module):
 
     def forward(self, tokens: Tensor | None = None, *, embeds: Tensor | None = None) -> CLIPOut:
         """tokens: b n, or embeds: b n w that stand in their place (positions are added here)."""
-        x = self.text_model.embeddings(tokens, embeds)
-        hidden = [x]
-        for layer in self.text_model.encoder.layers:
-            x = layer(x)
-            hidden.append(x)
-        return CLIPOut(self.final_norm(x), tuple(hidden))
+        hidden = self.text_model.encoder(self.text_model.embeddings(tokens, embeds))
+        return CLIPOut(self.final_norm(hidden[-1]), hidden)
 
     def embed(self, tokens: Tensor) -> Tensor:
         """Token embeddings without positions: b n -> b n w."""
