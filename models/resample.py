@@ -86,7 +86,9 @@ def bislerp(x: Tensor, width: int, height: int) -> Tensor:
     Keeps the length of latent vectors, which plain averaging shrinks. x: b c h w.
     """
     wide = _slerp_axis(x.float().movedim(1, -1), width, axis=2)
-    return _slerp_axis(wide, height, axis=1).movedim(-1, 1).to(x.dtype)
+    out = _slerp_axis(wide, height, axis=1).movedim(-1, 1).to(x.dtype)
+    # Noise that is drawn in the order of memory tells the two apart: in known pictures only batches lie channels last.
+    return out if len(x) > 1 else out.contiguous()
 
 
 def _slerp_axis(x: Tensor, size: int, axis: int) -> Tensor:

@@ -29,3 +29,10 @@ def test_noise_lies_in_memory_as_the_latent_does() -> None:
 
     EnlargingLCM(resize, 1.0).run(watched, start, [5.0, 2.0, 0.0], VE(), 9)
     assert torch.equal(seen[1], expected)
+
+
+def test_one_latent_lies_in_memory_plainly_and_a_batch_channels_last() -> None:
+    from carrara.models.resample import resample
+
+    assert resample(torch.ones(1, 4, 8, 8), 12, 12, "bislerp").is_contiguous()
+    assert resample(torch.ones(2, 4, 8, 8), 12, 12, "bislerp").movedim(1, -1).is_contiguous()
