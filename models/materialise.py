@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import BadWeights, OutOfMemory
 from .blueprint import Blueprint
 from .header import DAMAGED
-from .weights import Reader, TensorFile
+from .weights import opening
 
 if TYPE_CHECKING:
     import torch
@@ -129,14 +129,7 @@ def _tensors(
     import torch
 
     wide = _wide(dtype)
-    with ExitStack() as stack:
-        readers: dict[TensorFile, Reader] = {}
-
-        def reader(file: TensorFile) -> Reader:
-            if file not in readers:
-                readers[file] = stack.enter_context(file.open())
-            return readers[file]
-
+    with opening() as reader:
         for key, like in net.state_dict().items():
             piece = blueprint.weights[key]
             tensor = reader(piece.file)(piece.key).view(like.shape)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .blueprint import Blueprint
-from .weights import Reader, TensorFile
+from .weights import Reader, opening
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,17 +40,12 @@ class Patched:
         """Tensors in float32 at least."""
         import torch
 
-        with ExitStack() as stack:
-            readers: dict[TensorFile, Reader] = {}
-
-            def reader(file: TensorFile) -> Reader:
-                if file not in readers:
-                    readers[file] = stack.enter_context(file.open())
-                return readers[file]
+        lent = None if self.blueprint.lent is None else self.blueprint.lent.state_dict()
+        with opening() as reader:
 
             def read(key: str) -> Tensor:
-                if self.blueprint.lent is not None:
-                    tensor: Tensor = self.blueprint.lent.state_dict()[key].detach().cpu()
+                if lent is not None:
+                    tensor: Tensor = lent[key].detach().cpu()
                 else:
                     piece = self.blueprint.weights[key]
                     tensor = reader(piece.file)(piece.key)

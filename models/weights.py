@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
@@ -23,6 +23,20 @@ class TensorFile(Protocol):
     def content(self) -> str: ...
 
     def open(self) -> AbstractContextManager[Reader]: ...
+
+
+@contextmanager
+def opening() -> Iterator[Callable[[TensorFile], Reader]]:
+    """Opens files as they are asked for, each once; they stay open inside the context."""
+    readers: dict[TensorFile, Reader] = {}
+    with ExitStack() as stack:
+
+        def reader(file: TensorFile) -> Reader:
+            if file not in readers:
+                readers[file] = stack.enter_context(file.open())
+            return readers[file]
+
+        yield reader
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,13 +8,13 @@ function of the finished change.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ...errors import Unsupported
 from ...models.deltas import Delta, Hadamard, Kronecker, LowRank
-from ...models.weights import Reader, TensorFile
+from ...models.weights import Reader, TensorFile, opening
 
 if TYPE_CHECKING:
     import torch
@@ -180,12 +180,9 @@ def tensors_of(blueprint: Blueprint, prefix: str = "", beginning: str | None = N
     from ...models.materialise import empty
 
     shapes = {key: value.shape for key, value in empty(blueprint).state_dict().items()}
-    with ExitStack() as stack:
-        readers: dict[TensorFile, Reader] = {}
+    with opening() as reader:
         for key, shape in shapes.items():
             piece = blueprint.weights.get(key)
             if piece is None or (beginning is not None and not (prefix + key).startswith(beginning)):
                 continue
-            if piece.file not in readers:
-                readers[piece.file] = stack.enter_context(piece.file.open())
-            yield prefix + key, readers[piece.file](piece.key).view(shape)
+            yield prefix + key, reader(piece.file)(piece.key).view(shape)
