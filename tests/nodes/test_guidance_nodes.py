@@ -12,16 +12,8 @@ from carrara.models.layers.call import AttentionPatches, Call
 from carrara.models.residency import Residency
 from carrara.models.second_looks import gaussian
 from carrara.nodes import guidance, unet_patches
-from carrara.nodes.conditioning import encode_text
-from carrara.nodes.loaders import load_checkpoint
 
 SIGMA, SCALE = 3.0, 5.0
-
-
-@pytest.fixture(scope="module")
-def sides(tiny_ctx):
-    loaded = load_checkpoint("tiny.safetensors", tiny_ctx)
-    return loaded.model, *(encode_text(t, loaded.clip, tiny_ctx) for t in ("the (cat:1.2)", "noise", ""))
 
 
 @pytest.fixture(scope="module")

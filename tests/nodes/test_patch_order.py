@@ -12,18 +12,10 @@ from carrara.models.denoiser import Canvas, denoising
 from carrara.models.guider import Dual, Guider, Perpendicular, guided
 from carrara.models.residency import Residency
 from carrara.nodes import guidance, sampling, unet_patches
-from carrara.nodes.conditioning import encode_text
-from carrara.nodes.loaders import load_checkpoint
 from carrara.samplers.guides_more import EpsilonScaling, ZeroStar, away_from, perp_neg
 from carrara.samplers.integrate import Estimates
 
 SIGMA, SCALE = 3.0, 5.0
-
-
-@pytest.fixture(scope="module")
-def sides(tiny_ctx):
-    loaded = load_checkpoint("tiny.safetensors", tiny_ctx)
-    return loaded.model, *(encode_text(t, loaded.clip, tiny_ctx) for t in ("the (cat:1.2)", "noise", ""))
 
 
 @pytest.fixture(scope="module")
